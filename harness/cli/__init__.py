@@ -1,0 +1,51 @@
+"""The command line: the only place that prints, exits and reads argv.
+
+Imports are inside the commands: `harness --help` and `harness leaderboard` load no torch and no scikit-learn.
+"""
+
+import sys
+
+import typer
+
+from harness.cli import board, judging, packages, preparing
+from harness.errors import HarnessError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Judges image classifiers by macro F1 and by time, interleaved with a baseline, in a sandbox.",
+)
+app.add_typer(preparing.app, name="prepare")
+app.command("evaluate")(judging.evaluate)
+app.command("check")(judging.check)
+app.command("leaderboard")(board.leaderboard)
+app.command("new")(packages.new)
+app.command("score")(packages.score)
+
+# The base of typer's own errors, whether typer brings its own click or uses the one that is installed.
+_ClickException: type[Exception] = typer.BadParameter.__mro__[2]
+
+
+def main() -> None:
+    """Runs the command line and exits: 0, or the code of the error (see harness.errors), 130 for Ctrl-C."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Runs one command and returns its exit code; an error is one line on stderr."""
+    try:
+        code = app(arguments, prog_name="harness", standalone_mode=False)
+    except HarnessError as error:
+        print(f"harness: {error.message}", file=sys.stderr)
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        print("harness: interrupted", file=sys.stderr)
+        return 130
+    except _ClickException as error:
+        error.show()  # type: ignore[attr-defined]
+        return int(error.exit_code)  # type: ignore[attr-defined]
+    except BrokenPipeError:  # `harness leaderboard | head`
+        sys.stderr.close()
+        return 141
+    return int(code or 0)

@@ -1,0 +1,63 @@
+"""harness prepare folder | synthetic."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.project import counting
+
+if TYPE_CHECKING:
+    from harness.data.store import Manifest
+
+app = typer.Typer(no_args_is_help=True, help="Make a data set in data/ from photos.")
+_SHOWN = 5  # photos named for each reason in the summary; the manifest has all
+
+
+@app.command("folder")
+def folder(
+    source: Annotated[Path, typer.Argument(help="A folder with one folder of photos a class.")],
+    name: Annotated[str, typer.Option(help="The data set's name; its folder in data/.")],
+    seed: Annotated[int, typer.Option(help="Of the split.")] = 0,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave corrupt photos out.")] = False,
+) -> None:
+    """Photos in one folder a class, near-duplicates kept in one split."""
+    from harness.data.folder import PrepareSettings, prepare_folder
+    from harness.paths import project_root
+
+    target = project_root() / "data" / name
+    with counting("photos") as progress:
+        manifest = prepare_folder(source, target, name, PrepareSettings(seed=seed, skip_bad=skip_bad), progress)
+    print(summary(manifest))
+
+
+@app.command("synthetic")
+def synthetic(
+    name: Annotated[str, typer.Option(help="The data set's name; its folder in data/.")] = "practice",
+    photos: Annotated[int, typer.Option(help="Photos a class.", min=8)] = 150,
+    seed: Annotated[int, typer.Option(help="Of the photos and of the split.")] = 0,
+) -> None:
+    """A rendered practice set: no photo is needed, and its scores say nothing about real trash."""
+    from harness.data.synthetic import prepare_synthetic
+    from harness.paths import project_root
+
+    with counting("photos") as progress:
+        manifest = prepare_synthetic(project_root() / "data" / name, name, photos, seed, progress)
+    print(summary(manifest))
+
+
+def summary(manifest: "Manifest") -> str:
+    """Classes, photos, crops, splits, and what was left out and why."""
+    from tabulate import tabulate
+
+    rows = [(split, manifest.photos[split], manifest.crops[split]) for split in manifest.crops]
+    rows.append(("all", sum(manifest.photos.values()), sum(manifest.crops.values())))
+    lines = [
+        f"{manifest.name}: {len(manifest.classes)} classes: {', '.join(manifest.classes)}",
+        tabulate(rows, headers=("split", "photos", "crops"), tablefmt="simple"),
+        f"near-duplicates kept in one split: {manifest.near_duplicates} photos",
+    ]
+    for left in manifest.left_out:
+        named = ", ".join(left.photos[:_SHOWN]) + (", ..." if len(left.photos) > _SHOWN else "")
+        lines.append(f"left out: {len(left.photos)}, {left.reason}: {named}")
+    return "\n".join(lines)

@@ -1,0 +1,67 @@
+"""Writes what a fit leaves in a package: weights/<data>.safetensors, and weights/<data>.json beside it."""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save
+
+from harness.errors import DataError
+
+
+class WeightsInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What weights were fitted on and how; enough to fit them again."""
+
+    classes: tuple[str, ...]  # the data set's, in index order
+    data_digest: str  # of the data set's manifest
+    recipe: dict[str, int | float | str]  # every setting of the fit
+    log: list[dict[str, int | float | str]]  # one entry an epoch
+
+
+def write_weights(package: Path, data: str, tensors: Mapping[str, NDArray[Any]], info: WeightsInfo) -> Path:
+    """Write `tensors` and `info` to package/weights/ for the data set named `data`; the path of the tensors.
+
+    Each file appears whole or not at all, and an info never lies beside tensors of another fit.
+    """
+    folder = package / "weights"
+    folder.mkdir(exist_ok=True)
+    path, info_path = folder / f"{data}.safetensors", folder / f"{data}.json"
+    # safetensors writes the buffer as it lies, so each array has to be in C order (and shape () stays so).
+    arrays = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
+    info_path.unlink(missing_ok=True)
+    _write(path, save(arrays))
+    _write(info_path, msgspec.json.format(msgspec.json.encode(info), indent=1) + b"\n")
+    return path
+
+
+def read_info(path: Path) -> WeightsInfo:
+    """The info in a weights/<data>.json, also where it is staged as weights.json.
+
+    Raises DataError where it is missing or damaged.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=WeightsInfo)
+    except OSError as error:
+        raise DataError(f"{path}: expected the info of fitted weights, got {error.strerror}; fit again") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: expected the info of fitted weights, got {error}; fit again") from error
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Replace `path` in one step: a reader sees the old content or the new, never a part."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            os.fchmod(file.fileno(), 0o644)  # mkstemp makes files that only their owner can read
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,243 @@
+"""From the raw file to every number of a record. Pure: the same raw file and rules give the same result."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from harness.metrics import Floats, Ints, answer_weights, class_scores, confusion_matrix, macro_f1
+from harness.record import ClassResult, Latency, Raw, RawFloor, Result
+from harness.rules import Rules
+from harness.score import score
+from harness.stats import (
+    Interval,
+    bootstrap_f1,
+    geometric_mean_interval,
+    percentile,
+    quantile_interval,
+    standard_error,
+    t_critical,
+)
+
+# What a result's flags mean. A flagged row is shown; `baseline_disturbed` is not ranked.
+FLAGS = {
+    "baseline_disturbed": "the baseline ran slower beside the submission than alone",
+    "faster_than_null": "times at or below the channel's own floor",
+    "answers_differ": "answers changed between passes",
+    "baseline_f1_moved": "the baseline's F1 is not the one frozen in the rules",
+}
+_LEAST_NS = 1_000  # what a crop is taken to cost at least, once the floor is off: a ratio must stay finite
+_P90, _P95, _P99 = 64, 130, 662  # times that a percentile needs (LoadGen)
+
+
+class _Answers(NamedTuple):
+    """All timed answers of one side: crop numbers, labels and ns less floor, each of shape (n,)."""
+
+    crops: Ints
+    labels: Ints
+    ns: Floats
+    floor_ns: float
+
+
+def derive(raw: Raw, rules: Rules) -> Result:
+    """Every number of the record. Sources of the formulas: docs/measurement.md."""
+    submission, baseline = _answers(raw, "submission"), _answers(raw, "baseline")
+    log_ratios = _log_ratios(raw, submission.floor_ns, baseline.floor_ns)
+    ratio = geometric_mean_interval(log_ratios)
+
+    confusions = _confusions(raw, submission)
+    f1_draws, baseline_draws = (
+        bootstrap_f1(c, _photo_numbers(raw), raw.seed) for c in (confusions, _confusions(raw, baseline))
+    )
+    f1, measured_f1 = (
+        float(macro_f1(confusions.sum(axis=0))),
+        float(macro_f1(_confusions(raw, baseline).sum(axis=0))),
+    )
+    baseline_f1 = measured_f1 if raw.baseline_f1 is None else raw.baseline_f1
+
+    value = score(f1, ratio.value, baseline_f1, rules.score)
+    error = _score_error(raw, submission, log_ratios, f1, baseline_f1, rules)
+    against = baseline_draws if raw.baseline_f1 is None else np.full_like(f1_draws, baseline_f1)
+    photo_scores = np.array(
+        [score(f, ratio.value, b, rules.score) for f, b in zip(f1_draws.tolist(), against.tolist(), strict=True)]
+    )
+    least = rules.least_f1(baseline_f1)
+    return Result(
+        log_ratios=tuple(log_ratios.tolist()),
+        time_ratio=ratio,
+        f1=quantile_interval(f1, f1_draws),
+        baseline_f1=baseline_f1,
+        baseline_f1_frozen=raw.baseline_f1 is not None,
+        f1_difference=quantile_interval(f1 - measured_f1, f1_draws - baseline_draws),
+        score=_rerun_interval(value, error, log_ratios.size),
+        score_photos=quantile_interval(value, photo_scores),
+        score_error=error,
+        submission_latency=_latency(submission.ns),
+        baseline_latency=_latency(baseline.ns),
+        submission_floor_us=submission.floor_ns / 1e3,
+        baseline_floor_us=baseline.floor_ns / 1e3,
+        classes=_class_results(raw.classes, confusions.sum(axis=0)),
+        confusion=tuple(tuple(row) for row in confusions.sum(axis=0).tolist()),
+        eligible=f1 >= least,
+        target_met=f1 >= baseline_f1 and ratio.value <= rules.target.time_ratio,
+        steady=_steady(ratio, rules.protocol.steady_half_width),
+        flags=_flags(raw, rules, submission, measured_f1),
+    )
+
+
+def floor_ns(floor: tuple[RawFloor, ...], elapsed_ns: float) -> float:
+    """The channel's own cost of an answer that took `elapsed_ns`: medians of the null, interpolated over its dwell.
+
+    A core that waited longer wakes more slowly, so the floor grows with the time between two messages.
+    0 where no null was run.
+
+    >>> floor_ns((RawFloor(0, (10,)), RawFloor(1000, (1030,))), 500.0)
+    20.0
+    """
+    if not floor:
+        return 0.0
+    dwells: dict[int, list[int]] = {}
+    for leg in floor:
+        dwells.setdefault(leg.dwell_ns, []).extend(leg.elapsed_ns)
+    points = sorted((dwell, float(np.median(times)) - dwell) for dwell, times in dwells.items())
+    return max(float(np.interp(elapsed_ns, [dwell for dwell, _ in points], [cost for _, cost in points])), 0.0)
+
+
+def _answers(raw: Raw, side: str) -> _Answers:
+    crops = np.concatenate([np.array(p.crops, dtype=np.int64) for p in raw.passes])
+    labels = np.concatenate([np.array(getattr(p, f"{side}_labels"), dtype=np.int64) for p in raw.passes])
+    ns = np.concatenate([np.array(getattr(p, f"{side}_ns"), dtype=np.float64) for p in raw.passes])
+    floor = floor_ns(raw.floor, float(ns.mean()))
+    return _Answers(crops, labels, np.maximum(ns - floor, _LEAST_NS), floor)
+
+
+def _log_ratios(raw: Raw, submission_floor: float, baseline_floor: float) -> Floats:
+    """One a pass: log of the sum of the submission's times over the sum of the baseline's, floors taken off."""
+
+    def total(ns: tuple[int, ...], floor: float) -> float:
+        return max(sum(ns) - len(ns) * floor, len(ns) * _LEAST_NS)
+
+    return np.array(
+        [math.log(total(p.submission_ns, submission_floor) / total(p.baseline_ns, baseline_floor)) for p in raw.passes]
+    )
+
+
+def _confusions(raw: Raw, answers: _Answers) -> Floats:
+    """(crops, classes, classes): one matrix a test crop, in which its answers sum to 1."""
+    truth, classes = np.array(raw.labels, dtype=np.int64), len(raw.classes)
+    flat = np.zeros((len(truth), classes * classes))
+    cells = truth[answers.crops] * classes + answers.labels
+    np.add.at(flat, (answers.crops, cells), answer_weights(answers.crops))
+    return flat.reshape(-1, classes, classes)
+
+
+def _photo_numbers(raw: Raw) -> Ints:
+    return np.unique(np.array(raw.photos), return_inverse=True)[1].astype(np.int64)
+
+
+def _score_error(
+    raw: Raw, submission: _Answers, log_ratios: Floats, f1: float, baseline_f1: float, rules: Rules
+) -> float | None:
+    """Standard error of the score on a rerun: the ratio's by the delta method, and what varying answers add."""
+    error = standard_error(log_ratios)
+    if error is None:
+        return None
+    time_part = rules.score.time_weight * math.exp(float(log_ratios.mean())) * error
+    slope = rules.score.f1_slope * _sigmoid_slope(rules.score.f1_slope * (baseline_f1 - f1))
+    return math.hypot(time_part, slope * _f1_rerun_error(raw, submission))
+
+
+def _sigmoid_slope(x: float) -> float:
+    """Derivative of the sigmoid at x."""
+    e = math.exp(-abs(x))
+    return e / (1.0 + e) ** 2
+
+
+def _f1_rerun_error(raw: Raw, answers: _Answers, draws: int = 200) -> float:
+    """Standard error of F1 from answers that change between passes; 0 for a deterministic submission.
+
+    Each crop's answers are drawn again with replacement from those that it got.
+    """
+    order = np.argsort(answers.crops, kind="stable")
+    crops, labels = answers.crops[order], answers.labels[order]
+    _, starts, counts = np.unique(crops, return_index=True, return_counts=True)
+    if np.array_equal(labels, np.repeat(labels[starts], counts)):
+        return 0.0
+    truth, weights = np.array(raw.labels, dtype=np.int64)[crops], np.repeat(1.0 / counts, counts)
+    rng = np.random.default_rng(raw.seed)
+    first, size = np.repeat(starts, counts), np.repeat(counts, counts)
+    values = [
+        macro_f1(confusion_matrix(truth, labels[first + rng.integers(0, size)], len(raw.classes), weights))
+        for _ in range(draws)
+    ]
+    return float(np.std(values))
+
+
+def _rerun_interval(value: float, error: float | None, passes: int) -> Interval:
+    if error is None:
+        return Interval(value, None, None)
+    half = t_critical(passes - 1) * error
+    return Interval(value, value - half, value + half)
+
+
+def _latency(ns: Floats) -> Latency:
+    ms = np.sort(ns) / 1e6
+    median, mean = percentile(ms, 0.50), float(ms.mean())
+    assert median is not None  # a pass has at least one crop
+    return Latency(
+        mean_ms=mean,
+        p50_ms=median,
+        p90_ms=percentile(ms, 0.90, _P90),
+        p95_ms=percentile(ms, 0.95, _P95),
+        p99_ms=percentile(ms, 0.99, _P99),
+        crops_per_s=1e3 / mean,
+    )
+
+
+def _class_results(names: tuple[str, ...], confusion: Floats) -> tuple[ClassResult, ...]:
+    columns = (column.tolist() for column in class_scores(confusion))
+    return tuple(ClassResult(*row) for row in zip(names, *columns, strict=True))
+
+
+def _steady(ratio: Interval, half_width: float) -> bool:
+    half = ratio.half_width
+    return half is not None and half <= half_width * ratio.value
+
+
+def _flags(raw: Raw, rules: Rules, submission: _Answers, measured_f1: float) -> tuple[str, ...]:
+    raised = {
+        "baseline_disturbed": _disturbed(raw, rules.protocol.disturbed),
+        "faster_than_null": bool(np.median(submission.ns) <= _LEAST_NS),
+        "answers_differ": _f1_differs(submission),
+        "baseline_f1_moved": raw.baseline_f1 is not None and abs(raw.baseline_f1 - measured_f1) > 1e-3,
+    }
+    return tuple(name for name, up in raised.items() if up)
+
+
+def _f1_differs(answers: _Answers) -> bool:
+    pairs = np.unique(np.stack([answers.crops, answers.labels]), axis=1).shape[1]
+    return bool(pairs > np.unique(answers.crops).size)
+
+
+def _disturbed(raw: Raw, least: float) -> bool:
+    """Whether the baseline was slower in the passes than alone, by more than `least` and than the luck of a process.
+
+    Every process's level is the log of its total over the first pass's on the same crops; the first pass
+    covers all crops. Processes, not crops, are the replicates.
+    """
+    if not raw.alone:
+        return False
+    first = dict(zip(raw.passes[0].crops, raw.passes[0].baseline_ns, strict=True))
+
+    def level(crops: tuple[int, ...], ns: tuple[int, ...]) -> float:
+        return math.log(sum(ns) / sum(first[crop] for crop in crops))
+
+    beside = np.array([level(p.crops, p.baseline_ns) for p in raw.passes])
+    alone = np.array([level(leg.crops, leg.baseline_ns) for leg in raw.alone])
+    slower = float(beside.mean() - alone.mean())
+    degrees = beside.size + alone.size - 2
+    if degrees < 1:
+        return False
+    squares = float(((beside - beside.mean()) ** 2).sum() + ((alone - alone.mean()) ** 2).sum())
+    noise = math.sqrt(squares / degrees * (1.0 / beside.size + 1.0 / alone.size))
+    return slower > least and slower > t_critical(degrees) * noise

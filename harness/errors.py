@@ -1,0 +1,62 @@
+"""Every error that harness raises on purpose, and the exit code that each one carries.
+
+HarnessError            1  harness or machine
+├─ UsageError           2  the command line
+├─ DataError            3  a data set, a photo, a record
+├─ SubmissionError      4  a package or what it did; `kind` names it
+│  └─ SubmissionTimeout 5  it did not answer in time
+└─ MachineError         1  the machine: isolation, memory, disk, devices
+
+A message is one line: what was expected, what was got, what to do next.
+"""
+
+from typing import ClassVar, Literal
+
+Owner = Literal["submission", "harness", "machine"]
+
+
+class HarnessError(Exception):
+    """An error of harness itself. `message` is one line for the user."""
+
+    exit_code: ClassVar[int] = 1
+    owner: ClassVar[Owner] = "harness"
+
+    def __init__(self, message: str, *, kind: str = "error") -> None:
+        super().__init__(message)
+        self.message = message
+        self.kind = kind
+
+
+class UsageError(HarnessError):
+    """The command line asks for what is not there or cannot be."""
+
+    exit_code = 2
+
+
+class DataError(HarnessError):
+    """A data set, a photo, a rules file or a record is missing, damaged or of another kind."""
+
+    exit_code = 3
+
+
+class SubmissionError(HarnessError):
+    """A package is malformed, or its code did what the protocol forbids. `log` is where its output lies."""
+
+    exit_code = 4
+    owner = "submission"
+
+    def __init__(self, message: str, *, kind: str, log: str | None = None) -> None:
+        super().__init__(message, kind=kind)
+        self.log = log
+
+
+class SubmissionTimeout(SubmissionError):
+    """A submission did not load or answer within its limit."""
+
+    exit_code = 5
+
+
+class MachineError(HarnessError):
+    """The machine cannot do what was asked: no such isolation level, no memory, no space, no device."""
+
+    owner = "machine"

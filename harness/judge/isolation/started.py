@@ -1,0 +1,126 @@
+"""A process that runs in a sandbox, as the judge sees and handles it."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from harness.errors import MachineError
+from harness.judge.isolation.launch import Output
+from harness.record import Isolation
+from harness.rules import Level
+from harness.sandbox import processes
+
+_NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
+
+
+class Started:
+    """One sandboxed process tree. `top` is the process whose descendants are the worker and all that it starts."""
+
+    def __init__(
+        self,
+        level: Level,
+        outer: "subprocess.Popen[bytes]",
+        top: int,
+        output: Output,
+        *,
+        lifeline: int | None = None,
+        scratch: Path | None = None,
+    ) -> None:
+        self.level = level
+        self.output = output
+        self._outer, self._top = outer, top
+        self._lifeline, self._scratch = lifeline, scratch
+        self._code: int | None = None
+
+    def worker_pid(self) -> int:
+        """The worker's pid as the judge sees it. Raises MachineError where there is none (any more)."""
+        found = processes.children(self._top)
+        if not found:
+            raise MachineError("expected a running worker, found none; see its log", kind="no_worker")
+        return found[0]
+
+    def observed(self) -> Isolation:
+        """What /proc says of the worker now."""
+        pid = self.worker_pid()
+        try:
+            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        except OSError as error:
+            raise MachineError(
+                f"expected to read /proc/{pid}/status, got {error.strerror}", kind="no_worker"
+            ) from error
+        status = {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        return Isolation(
+            level=self.level,
+            uid_differs=int(status["Uid"].split()[1]) != os.geteuid(),
+            capabilities=int(status["CapEff"], 16),
+            seccomp=status.get("Seccomp") == "2",
+            no_new_privs=status.get("NoNewPrivs") == "1",
+            namespaces=_own_namespaces(pid, status),
+        )
+
+    def freeze(self) -> None:
+        """Stops the worker and all that it started, and checks that they stopped."""
+        if not processes.freeze_all(self._top):
+            raise MachineError(
+                "expected the idle side to stand still, but it kept starting processes", kind="not_frozen"
+            )
+
+    def thaw(self) -> None:
+        """Lets them go on."""
+        processes.thaw_all(self._top)
+
+    def exit_code(self, wait_s: float) -> int | None:
+        """The worker's exit code (128 + signal where one killed it), None while it runs."""
+        if self._code is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._code = self._outer.wait(timeout=wait_s)
+        return self._code
+
+    def kill(self) -> None:
+        """Ends all of it and takes back what it held. May be called twice."""
+        if self._code is None:
+            if self._lifeline is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self._top, signal.SIGKILL)  # pid 1 of its namespace: the kernel kills the rest
+            else:
+                self._end_guard()
+            self._code = self._outer.wait()
+        if self._lifeline is not None:
+            os.close(self._lifeline)
+            self._lifeline = None
+        self.output.close()
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _end_guard(self) -> None:
+        assert self._lifeline is not None
+        os.close(self._lifeline)  # the guard freezes and kills its tree
+        self._lifeline = None
+        try:
+            self._outer.wait(timeout=5.0)
+        except subprocess.TimeoutExpired:  # somebody stopped the guard: do its work
+            processes.kill_all(self._top)
+            self._outer.kill()
+
+
+def wait_child(top: int, seconds: float) -> None:
+    """Waits until a process has a child: a launcher reports before it has started the worker."""
+    end = time.monotonic() + seconds
+    while not processes.children(top) and time.monotonic() < end:
+        time.sleep(0.002)
+
+
+def _own_namespaces(pid: int, status: dict[str, str]) -> tuple[str, ...]:
+    own = []
+    for name in _NAMESPACES:
+        try:
+            if os.readlink(f"/proc/{pid}/ns/{name}") != os.readlink(f"/proc/self/ns/{name}"):
+                own.append(name)
+        except OSError:  # not the judge's to read: the pid namespace still shows in the status
+            if name == "pid" and len(status.get("NSpid", "").split()) > 1:
+                own.append(name)
+    return tuple(own)

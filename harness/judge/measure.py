@@ -1,0 +1,204 @@
+"""Runs the passes: fresh workers for both sides, block by block in turns, the idle side frozen. The clock is here."""
+
+import contextlib
+import gc
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, Protocol, TypeVar
+
+import numpy as np
+
+from harness.errors import MachineError, SubmissionTimeout
+from harness.judge import schedule
+from harness.judge.channel import Crop
+from harness.judge.floor import Floor, median_crop
+from harness.judge.session import Session, Setting, Staged
+from harness.metrics import Ints
+from harness.record import Isolation, RawFloor, RawLeg, RawPass
+from harness.rules import Rules
+
+_T = TypeVar("_T")
+Watch = Callable[[str, float], None]  # what is being done, and the share of it that is done
+
+
+class CropSequence(Protocol):
+    """What a split of a data set offers."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, number: int, /) -> Crop: ...
+
+
+class Pixels(NamedTuple):
+    """The test crops and the crops for warming up (validation; never scored). uint8, (H, W, 3) each."""
+
+    test: CropSequence
+    warmup: CropSequence
+    sizes: Ints  # (test crops, 2)
+
+
+@dataclass
+class Bench:
+    """Both sides on one machine. `isolation` is what was seen of the submission's worker."""
+
+    submission: Staged
+    baseline: Staged
+    null: Path
+    pixels: Pixels
+    rules: Rules
+    setting: Setting
+    rng: np.random.Generator
+    watch: Watch
+    isolation: Isolation | None = None
+    _warmups: int = field(default=0, init=False)
+
+    def floor(self) -> Floor:
+        """The nulls, started and frozen."""
+        return Floor(self.null, median_crop(self.pixels.sizes), self.setting)
+
+    def alone(self, crops: Ints, text: str) -> RawLeg:
+        """The baseline in a fresh process, nothing else running."""
+        return self._retried(lambda: self._alone(crops, text))
+
+    def interleaved(self, crops: Ints, text: str) -> RawPass:
+        """One pass over the crops."""
+        return self._retried(lambda: self._interleaved(crops, text))
+
+    def now_s(self) -> float:
+        """The clock, in seconds."""
+        return self.setting.clock.now_ns() / 1e9
+
+    def _alone(self, crops: Ints, text: str) -> RawLeg:
+        order = self.rng.permutation(crops)
+        self.watch(text, 0.0)
+        with Session(self.baseline, self.setting) as baseline:
+            baseline.start_loading()
+            baseline.finish_loading()
+            self._settle(baseline, self.rules.protocol.warmup_crops)
+            _, times = self._block(baseline, [self._own(crop) for crop in order])
+        return RawLeg(tuple(order.tolist()), tuple(times))
+
+    def _interleaved(self, crops: Ints, text: str) -> RawPass:
+        plan = schedule.turns(crops, self.rules.protocol.block_crops, self.rng)
+        times: tuple[list[int], list[int]] = ([], [])
+        labels: tuple[list[int], list[int]] = ([], [])
+        self.watch(text, 0.0)
+        with (
+            Session(self.submission, self.setting) as submission,
+            Session(self.baseline, self.setting) as baseline,
+        ):
+            sides = (submission, baseline)
+            self.isolation = submission.start_loading()
+            baseline.start_loading()
+            for side in sides:
+                side.finish_loading()
+            for side in sides:
+                with self._turn(side, sides):
+                    self._settle(side, self.rules.protocol.warmup_crops)
+            order = (0, 1) if plan.submission_first else (1, 0)
+            for number, block in enumerate(plan.blocks):
+                pixels = [self._own(crop) for crop in block]
+                for which in order:
+                    with self._turn(sides[which], sides):
+                        self._settle(sides[which], self.rules.protocol.settle_crops)
+                        answers, spent = self._block(sides[which], pixels)
+                    labels[which].extend(answers)
+                    times[which].extend(spent)
+                self._check_total(sum(times[0]))
+                self.watch(text, (number + 1) / len(plan.blocks))
+        return RawPass(
+            first="submission" if plan.submission_first else "baseline",
+            blocks=tuple(block.size for block in plan.blocks),
+            crops=tuple(np.concatenate(plan.blocks).tolist()),
+            submission_ns=tuple(times[0]),
+            baseline_ns=tuple(times[1]),
+            submission_labels=tuple(labels[0]),
+            baseline_labels=tuple(labels[1]),
+        )
+
+    @contextlib.contextmanager
+    def _turn(self, side: Session, sides: tuple[Session, Session]) -> Iterator[None]:
+        """Only `side` runs; the other one stands still."""
+        idle = sides[1] if side is sides[0] else sides[0]
+        idle.freeze()
+        side.thaw()
+        yield
+
+    def _settle(self, side: Session, count: int) -> None:
+        """Unscored crops: caches and clocks after a switch belong to neither side. Never test crops."""
+        for _ in range(count):
+            self._warmups += 1
+            side.classify([self.pixels.warmup[self._warmups % len(self.pixels.warmup)]])
+
+    def _block(self, side: Session, pixels: list[Crop]) -> tuple[list[int], list[int]]:
+        """(labels, ns) of the crops, one at a time: the stream scenario. The judge's collector waits meanwhile."""
+        labels, times = [], []
+        gc.disable()
+        try:
+            for crop in pixels:
+                answer = side.classify([crop])
+                labels.append(int(answer.labels[0]))
+                times.append(answer.elapsed_ns)
+        finally:
+            gc.enable()
+        return labels, times
+
+    def _own(self, crop: int) -> Crop:
+        """A copy in memory, so that no side pays for reading the page from disk."""
+        return np.array(self.pixels.test[crop])
+
+    def _check_total(self, spent_ns: int) -> None:
+        limit_s = self.rules.limits.side_s
+        if spent_ns > limit_s * 1e9:
+            raise SubmissionTimeout(
+                f"{self.submission.name}: expected a pass within {limit_s:g} s of its time, it took longer",
+                kind="total_timeout",
+            )
+
+    def _retried(self, run: Callable[[], _T]) -> _T:
+        """A fault of the machine is tried once more, a submission's never."""
+        try:
+            return run()
+        except MachineError:
+            return run()
+
+
+class Measured(NamedTuple):
+    """All that was timed."""
+
+    passes: list[RawPass]
+    alone: list[RawLeg]
+    floor: list[RawFloor]
+
+
+def measure(bench: Bench, labels: Ints, budget_s: float) -> Measured:
+    """The baseline alone, a pass over all crops, as many over secret subsets as the budget allows, the baseline alone.
+
+    `labels`: (test crops,), for strata only. The number of passes is fixed once the first is done.
+    """
+    protocol, areas = bench.rules.protocol, bench.pixels.sizes.prod(axis=1)
+
+    def subset(size: int) -> Ints:
+        return schedule.subset(labels, areas, size, bench.rng)
+
+    begun = bench.now_s()
+    with bench.floor() as nulls:
+        floor = nulls.leg()
+        alone = [bench.alone(subset(protocol.subset_crops), "baseline alone")]
+        alone_s = bench.now_s() - begun
+
+        first_begun = bench.now_s()
+        passes = [bench.interleaved(np.arange(labels.size), "pass 1")]
+        floor += nulls.leg()
+        timed_s = (sum(passes[0].submission_ns) + sum(passes[0].baseline_ns)) / 1e9
+        size = schedule.later_crops(protocol.subset_crops, protocol.subset_s, timed_s / labels.size, labels.size)
+        pass_s = bench.now_s() - first_begun - timed_s * (1 - size / labels.size)
+        spent_s = bench.now_s() - begun + alone_s
+        count = schedule.passes(budget_s, spent_s, pass_s, protocol.least_passes, protocol.most_passes)
+
+        for number in range(2, count + 1):
+            passes.append(bench.interleaved(subset(size), f"pass {number} of {count}"))
+            floor += nulls.leg()
+        alone.append(bench.alone(subset(protocol.subset_crops), "baseline alone"))
+    return Measured(passes, alone, floor)

@@ -1,0 +1,64 @@
+"""Which crops in which order, and how many passes. Pure; the random generator is the judge's secret."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from harness.metrics import Ints
+
+
+class Turns(NamedTuple):
+    """One pass: blocks of crop numbers, each classified by both sides; whether the submission goes first."""
+
+    blocks: tuple[Ints, ...]
+    submission_first: bool
+
+
+def turns(crops: Ints, block: int, rng: np.random.Generator) -> Turns:
+    """The crops in random order, cut into blocks of about `block`, and which side is first.
+
+    >>> [b.size for b in turns(np.arange(7), 3, np.random.default_rng(0)).blocks]
+    [4, 3]
+    """
+    order = rng.permutation(crops)
+    count = max(round(order.size / block), 1)
+    return Turns(tuple(np.array_split(order, count)), bool(rng.integers(2)))
+
+
+def subset(labels: Ints, areas: Ints, size: int, rng: np.random.Generator) -> Ints:
+    """About `size` of the crops, stratified by class and size: a random start and a fixed step through (class, area).
+
+    `labels`, `areas` (pixels): shape (n,). Returns sorted crop numbers, all of them for size >= n.
+
+    >>> subset(np.array([0, 0, 1, 1]), np.array([1, 2, 1, 2]), 2, np.random.default_rng(0)).size
+    2
+    """
+    n = labels.size
+    if size >= n:
+        return np.arange(n)
+    shuffled = rng.permutation(n)  # so that ties are not always broken alike
+    order = shuffled[np.lexsort((areas[shuffled], labels[shuffled]))]
+    step = n / size
+    picks = np.floor(rng.random() * step + step * np.arange(size)).astype(np.int64)
+    return np.sort(order[np.minimum(picks, n - 1)])
+
+
+def later_crops(least: int, seconds: float, crop_s: float, available: int) -> int:
+    """Crops of a later pass: at least `least` of them and `seconds` of both sides' work at `crop_s` a crop.
+
+    >>> later_crops(150, 3.0, 0.01, 1000), later_crops(150, 3.0, 0.001, 1000)
+    (300, 1000)
+    """
+    return min(max(least, int(np.ceil(seconds / max(crop_s, 1e-9)))), available)
+
+
+def passes(budget_s: float, spent_s: float, pass_s: float, least: int, most: int) -> int:
+    """How many passes to make in all, fixed once the first is done: never by how the numbers look.
+
+    `spent_s`: so far and what is still to be spent whatever happens; `pass_s`: what one more costs.
+
+    >>> passes(45.0, 15.0, 5.0, 3, 40), passes(45.0, 60.0, 5.0, 3, 40)
+    (7, 3)
+    """
+    more = int(max(budget_s - spent_s, 0.0) / max(pass_s, 1e-9))
+    return min(max(1 + more, least), most)

@@ -1,0 +1,202 @@
+"""One worker with one package: started, loaded, asked crop by crop, frozen between its turns, ended.
+
+Everything that a worker can do wrong becomes a SubmissionError with its owner's name and one line here.
+"""
+
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import HarnessError, MachineError, SubmissionError, SubmissionTimeout
+from harness.judge.channel import Channel, Crop, Ended, Late, Violation
+from harness.judge.clock import Clock, RealClock
+from harness.judge.isolation import Sandbox, require
+from harness.judge.isolation.launch import Launch
+from harness.record import Isolation
+from harness.rules import Limits
+from harness.wire import MOST_CROPS, Kind, Message, Reason
+
+_KINDS = {
+    Reason.LOAD_RAISED: ("load_raised", "load"),
+    Reason.NO_LOAD: ("no_load", "load"),
+    Reason.NOT_CALLABLE: ("no_load", "load"),
+    Reason.PREDICT_RAISED: ("predict_raised", "predict"),
+    Reason.WRONG_TYPE: ("wrong_type", "predict"),
+    Reason.WRONG_COUNT: ("wrong_count", "predict"),
+    Reason.LABEL_TOO_LARGE: ("out_of_range", "predict"),
+}
+
+
+class Staged(NamedTuple):
+    """A package that is ready to run: its name, the folder of its copy and the data set's number of classes.
+
+    What a `trusted` package does wrong (the baseline, the null) is the harness's fault, not a submission's.
+    """
+
+    name: str
+    folder: Path
+    classes: int
+    trusted: bool = False
+
+
+class Setting(NamedTuple):
+    """What both sides have in common."""
+
+    sandbox: Sandbox
+    limits: Limits
+    device: str
+    threads: int
+    capacity: int  # bytes of an input buffer
+    clock: Clock = RealClock()
+
+
+class Answer(NamedTuple):
+    """Labels, shape (crops,), checked to lie in range(classes), and the judge's time for them in ns."""
+
+    labels: NDArray[np.int64]
+    elapsed_ns: int
+
+
+class Session:
+    """A context manager: `with Session(staged, setting) as side: side.load(); side.classify([crop])`."""
+
+    def __init__(self, staged: Staged, setting: Setting) -> None:
+        self.name = staged.name
+        self._classes, self._trusted = staged.classes, staged.trusted
+        self._limits, self._clock = setting.limits, setting.clock
+        self._begun = self._clock.now_ns()
+        self._channel = Channel(setting.capacity, self._clock)
+        launch = Launch(
+            script="worker/__main__.py",
+            arguments=("{confinement}", setting.device, "{package}", *map(str, self._channel.descriptors)),
+            package=staged.folder,
+            descriptors=self._channel.descriptors,
+            limits=setting.limits,
+            threads=setting.threads,
+            device=setting.device,
+        )
+        try:
+            self._started = setting.sandbox.start(launch)
+        except BaseException as error:
+            self._channel.close()
+            if isinstance(error, OSError):
+                raise MachineError(f"cannot start a worker: {error.strerror}", kind="no_worker") from error
+            raise
+        finally:
+            self._channel.opened()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._started.kill()
+        self._channel.close()
+        if isinstance(error, SubmissionError) and error.log is None:
+            error.log = self.log()
+
+    def log(self) -> str:
+        """What it printed."""
+        return self._started.output.text()
+
+    def start_loading(self) -> Isolation:
+        """Waits until the worker is confined, checks what can be seen of that, and lets it load."""
+        try:
+            self._channel.limit(self._limits.load_s)
+            ready = self._channel.ready()
+            if ready.kind is not Kind.READY:
+                raise MachineError(
+                    f"the worker could not confine itself: {self._channel.text(ready.size)}",
+                    kind="isolation",
+                )
+            isolation = self._started.observed()
+            require(isolation)
+            self._pending = self._channel.request(Kind.LOAD)
+        except (Ended, Late, Violation) as error:
+            code = self._started.exit_code(wait_s=2.0)
+            said = self.log().strip().splitlines()
+            raise MachineError(
+                f"expected a worker to start, it ended with code {code}{': ' + said[-1] if said else ''}",
+                kind="no_worker",
+            ) from error
+        return isolation
+
+    def finish_loading(self) -> None:
+        """Waits until load() has returned. Raises SubmissionError, SubmissionTimeout."""
+        spent_s = (self._clock.now_ns() - self._begun) / 1e9
+        self._channel.limit(max(self._limits.load_s - spent_s, 0.01))
+        try:
+            self._raise_failure(self._channel.answer(self._pending))
+        except (Ended, Late, Violation) as error:
+            raise self._fault(error, "load", self._limits.load_s) from error
+        self._channel.limit(self._limits.answer_s)
+
+    def classify(self, crops: Sequence[Crop]) -> Answer:
+        """The labels of uint8 crops, (H, W, 3) each, and how long they took. Raises SubmissionError, SubmissionTimeout."""
+        assert 0 < len(crops) <= MOST_CROPS
+        try:
+            elapsed, labels, answer = self._channel.classify(crops)
+        except (Ended, Late, Violation) as error:
+            raise self._fault(error, "predict", self._limits.answer_s) from error
+        self._raise_failure(answer)
+        assert labels is not None
+        if labels.min() < 0 or labels.max() >= self._classes:
+            wrong = labels[(labels < 0) | (labels >= self._classes)][0]
+            raise self._error(f"expected labels in range({self._classes}), got {wrong}", "out_of_range")
+        if self._started.output.flooded:
+            raise self._error(f"expected at most {self._limits.output_kb} KiB of output, got more", "output_flood")
+        return Answer(labels, elapsed)
+
+    def freeze(self) -> None:
+        """Stands still until `thaw`: it and everything that it started."""
+        self._started.freeze()
+
+    def thaw(self) -> None:
+        """Goes on."""
+        self._started.thaw()
+
+    def _raise_failure(self, answer: Message) -> None:
+        if answer.kind is not Kind.FAILED:
+            return
+        said = self._channel.text(answer.size)
+        try:
+            kind, where = _KINDS[Reason(answer.detail)]
+        except (ValueError, KeyError):
+            raise self._error("sent a failure that the protocol does not know", "protocol") from None
+        raise self._error(f"{where} raised {said}" if kind.endswith("_raised") else said, kind)
+
+    def _fault(self, error: Ended | Late | Violation, where: str, limit_s: float) -> HarnessError:
+        """What a broken channel means, as the error to raise."""
+        if isinstance(error, Violation):
+            return self._error(str(error), error.kind)
+        if isinstance(error, Late):
+            return self._error(f"expected {where} to answer within {limit_s:g} s, it did not", f"{where}_timeout")
+        code = self._started.exit_code(wait_s=2.0)
+        return self._error(f"{where} ended the process: {_ending(code)}", "crash")
+
+    def _error(self, text: str, kind: str) -> HarnessError:
+        message = f"{self.name}: {text}"
+        if self._trusted:
+            return HarnessError(f"{message} (it is not the submission that failed)", kind="baseline_failed")
+        if kind.endswith("_timeout"):
+            return SubmissionTimeout(message, kind=kind)
+        return SubmissionError(message, kind=kind)
+
+
+def _ending(code: int | None) -> str:
+    """An exit code in words.
+
+    >>> _ending(139), _ending(0)
+    ('killed by SIGSEGV', 'exit code 0')
+    """
+    if code is None:
+        return "it closed its channel"
+    if code > 128 and code - 128 in signal.valid_signals():
+        return f"killed by {signal.Signals(code - 128).name}"
+    return f"exit code {code}"

@@ -1,0 +1,251 @@
+"""The record of one evaluation: what is written, how it is hashed. Pure; harness/records.py does the files.
+
+A record is small strict JSON. Beside it lies a raw file with every time and every answer, from which
+harness/derive.py computes every number again.
+"""
+
+import hashlib
+from typing import Literal
+
+import msgspec
+
+from harness.errors import DataError, Owner
+from harness.rules import Level
+from harness.stats import Interval
+
+SCHEMA = 1
+Scenario = Literal["stream", "batch"]
+Status = Literal["ok", "failed", "interrupted"]
+
+
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A typed piece of a record: immutable, unknown fields refused."""
+
+
+class Package(Part, frozen=True):
+    """A package as it ran. `digest` is over the staged copy, weights included."""
+
+    name: str
+    digest: str
+    authors: str = ""
+    description: str = ""
+    weights_of: str | None = None  # the other data set that its weights were trained on: a transfer
+    size_bytes: int = 0
+
+
+class DataId(Part, frozen=True):
+    """The data set: its digest is over the source's bytes and the split, not over decoded pixels."""
+
+    name: str
+    digest: str
+    classes: tuple[str, ...]
+    test_crops: int
+    test_photos: int
+
+
+class Isolation(Part, frozen=True):
+    """What the judge saw in /proc of the workers, not what it asked for."""
+
+    level: Level
+    uid_differs: bool  # the worker's uid is not the judge's
+    capabilities: int  # effective set, 0 is none
+    seccomp: bool
+    no_new_privs: bool
+    namespaces: tuple[str, ...]  # those that are not the judge's
+
+    def summary(self) -> str:
+        """Like "bwrap+seccomp+uid"."""
+        return self.level + "+seccomp" * self.seccomp + "+uid" * self.uid_differs
+
+
+class Machine(Part, frozen=True):
+    """Where it ran. `device` is "cpu" or "cuda"."""
+
+    device: Literal["cpu", "cuda"]
+    cpu: str
+    cores: int  # usable by the workers
+    threads: int  # each side's thread pool
+    memory_mb: int
+    kernel: str
+    python: str
+    versions: dict[str, str]  # of the packages that the sides may use
+    governor: str | None = None
+    load_1min: float | None = None
+    gpu: str | None = None
+    driver: str | None = None
+    gpu_clock_mhz: int | None = None
+    gpu_temperature_c: int | None = None
+
+    def name(self) -> str:
+        """The machine class of a board key, readable: processor or GPU, threads, the driver's major number."""
+        if self.gpu is not None:
+            return f"{self.gpu} driver {(self.driver or '?').split('.')[0]}"
+        return f"{self.cpu} x{self.threads}"
+
+
+class Failure(Part, frozen=True):
+    """Why a run gave no number. `kind` is a short code, `message` one line."""
+
+    owner: Owner
+    kind: str
+    message: str
+    log: str | None = None
+
+
+class Latency(Part, frozen=True):
+    """Times of one crop in ms, the channel's floor taken off. Percentiles are None below 64, 130 and 662 times."""
+
+    mean_ms: float
+    p50_ms: float
+    p90_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    crops_per_s: float
+
+
+class ClassResult(Part, frozen=True):
+    """One class: precision, recall and F1 in [0, 1]; support in crops."""
+
+    name: str
+    precision: float
+    recall: float
+    f1: float
+    support: float
+
+
+class Result(Part, frozen=True):
+    """Every derived number of a run. Two uncertainties, never mixed: rerun (time, non-determinism), other photos."""
+
+    log_ratios: tuple[float, ...]  # one a pass: log(sum of submission's times / sum of baseline's)
+    time_ratio: Interval  # rerun
+    f1: Interval  # other photos
+    baseline_f1: float
+    baseline_f1_frozen: bool
+    f1_difference: Interval  # submission - baseline, paired by photo; other photos
+    score: Interval  # rerun
+    score_photos: Interval  # other photos
+    score_error: float | None  # standard error of `score` on a rerun; None from one pass
+    submission_latency: Latency
+    baseline_latency: Latency
+    submission_floor_us: float  # taken off each time of this side
+    baseline_floor_us: float
+    classes: tuple[ClassResult, ...]
+    confusion: tuple[tuple[float, ...], ...]  # row = true class; each crop weighs 1
+    eligible: bool
+    target_met: bool
+    steady: bool
+    flags: tuple[str, ...]  # see FLAGS in harness/derive.py
+
+
+class Record(Part, frozen=True, kw_only=True):
+    """One evaluation. `digest` is the sha256 of the canonical JSON of everything else."""
+
+    schema: int = SCHEMA
+    created_utc: str  # ISO 8601
+    harness: str  # version
+    status: Status
+    submission: Package
+    baseline: Package
+    data: DataId
+    rules: str
+    scenario: Scenario = "stream"
+    seed: int
+    machine: Machine
+    isolation: Isolation | None = None  # None where no worker came up
+    result: Result | None = None
+    failure: Failure | None = None
+    raw_sha256: str | None = None
+    digest: str = ""
+
+    def key(self) -> "BoardKey":
+        """The board that this record belongs to."""
+        return BoardKey(
+            data=self.data.digest,
+            rules=self.rules,
+            baseline=self.baseline.digest,
+            scenario=self.scenario,
+            isolation="none" if self.isolation is None else self.isolation.level,
+            machine=self.machine.name(),
+        )
+
+
+class BoardKey(Part, frozen=True, order=True):
+    """Records are compared only within one key."""
+
+    data: str
+    rules: str
+    baseline: str
+    scenario: str
+    isolation: str
+    machine: str
+
+
+class RawPass(Part, frozen=True):
+    """One pass: fresh processes, both sides on the same crops in the same order. Times in ns, floor included."""
+
+    first: Literal["submission", "baseline"]
+    blocks: tuple[int, ...]  # lengths, in order; their sum is the number of crops
+    crops: tuple[int, ...]  # numbers of test crops
+    submission_ns: tuple[int, ...]
+    baseline_ns: tuple[int, ...]
+    submission_labels: tuple[int, ...]
+    baseline_labels: tuple[int, ...]
+
+
+class RawLeg(Part, frozen=True):
+    """The baseline alone, in a fresh process, no other worker alive."""
+
+    crops: tuple[int, ...]
+    baseline_ns: tuple[int, ...]
+
+
+class RawFloor(Part, frozen=True):
+    """Round trips of a null that spins a known time, on a crop of the median size."""
+
+    dwell_ns: int
+    elapsed_ns: tuple[int, ...]
+
+
+class Raw(Part, frozen=True):
+    """The raw file: enough to derive everything again without the data set."""
+
+    classes: tuple[str, ...]
+    labels: tuple[int, ...]  # true class of each test crop
+    photos: tuple[str, ...]  # photo that each test crop was cut from
+    splits: tuple[str, ...]  # "test-public" or "test-private"
+    baseline_f1: float | None  # frozen in the rules, None where not
+    seed: int  # of the bootstrap
+    passes: tuple[RawPass, ...]
+    alone: tuple[RawLeg, ...]
+    floor: tuple[RawFloor, ...]
+
+
+def canonical(record: Record) -> bytes:
+    """The bytes that a record's digest is over: JSON in field order, without the digest."""
+    return msgspec.json.encode(msgspec.structs.replace(record, digest=""))
+
+
+def seal(record: Record) -> Record:
+    """The record with its digest set."""
+    return msgspec.structs.replace(record, digest=hashlib.sha256(canonical(record)).hexdigest())
+
+
+def encode(record: Record) -> bytes:
+    """A sealed record as the bytes of its file: indented JSON with a final newline."""
+    return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
+
+
+def decode(text: bytes, source: str) -> Record:
+    """The record in the bytes of the file `source`.
+
+    Raises DataError where it is no record, of another schema, or its digest does not match its content.
+    """
+    try:
+        record = msgspec.json.decode(text, type=Record)
+    except msgspec.DecodeError as error:
+        raise DataError(f"{source}: expected a record of schema {SCHEMA}, got {error}") from error
+    if record.schema != SCHEMA:
+        raise DataError(f"{source}: expected schema {SCHEMA}, got {record.schema}; update harness")
+    if hashlib.sha256(canonical(record)).hexdigest() != record.digest:
+        raise DataError(f"{source}: its content does not have the digest that it names; it was changed after the run")
+    return record

@@ -1,0 +1,110 @@
+"""The rules file of a competition: score, target, eligibility, passes, limits, isolation. Pure: bytes in, values out."""
+
+import hashlib
+import math
+from typing import Literal
+
+import msgspec
+
+from harness.errors import DataError
+from harness.score import ScoreRule
+
+Level = Literal["bwrap", "landlock", "process"]
+
+
+class PublishedScale(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The constants of the original competition's scale; they belong to nothing that is measured here."""
+
+    baseline_f1: float
+    baseline_time_s: float
+
+
+class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Met with F1 at least the baseline's and a time ratio of at most `time_ratio`."""
+
+    time_ratio: float
+
+
+class Eligibility(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An entry is ranked when its F1 >= max(baseline - f1_drop, f1_share * baseline)."""
+
+    f1_drop: float
+    f1_share: float
+
+
+class Protocol(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a run is laid out. Sources of the numbers: docs/measurement.md."""
+
+    block_crops: int  # crops that one side classifies before the other side's turn
+    settle_crops: int  # unscored validation crops after each switch of sides
+    warmup_crops: int  # unscored validation crops before the first block of a process
+    least_passes: int  # passes are fixed before the second one starts, never below this
+    most_passes: int
+    subset_crops: int  # a later pass covers at least so many crops ...
+    subset_s: float  # ... and at least so many seconds of timed work
+    steady_half_width: float  # half-width of time_ratio's interval, relative: wider is called wide
+    disturbed: float  # baseline interleaved slower than alone by more than this and than noise
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a worker may use. A normal torch submission meets none of them."""
+
+    load_s: float  # from the start of the process until load() has returned
+    answer_s: float  # each answer, whole
+    side_s: float  # one side's whole pass
+    memory_mb: int  # data segment of one process (not on a GPU, where address space is not memory)
+    processes: int  # processes and threads of the worker
+    scratch_mb: int  # /tmp, and as much again for shared memory
+    file_mb: int  # any one file
+    output_kb: int  # what it may print
+    package_mb: int
+    package_files: int
+
+
+class Frozen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A baseline's F1 on a data set, fixed when a board opens. Both digests are those that records name."""
+
+    data: str
+    baseline: str
+    baseline_f1: float
+
+
+class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One rules file."""
+
+    baseline: str  # the baseline's folder in baselines/
+    canary: str  # a classifier that must be ineligible, else the set is too small or too easy to rank on
+    isolation: Level  # least level for published and official records
+    score: ScoreRule
+    published: PublishedScale
+    target: Target
+    eligible: Eligibility
+    protocol: Protocol
+    limits: Limits
+    board: tuple[Frozen, ...] = ()
+
+    def digest(self) -> str:
+        """sha256 over everything but the frozen boards, so that a new board leaves the others' keys alone."""
+        return hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(self, board=()))).hexdigest()
+
+    def frozen_f1(self, data: str, baseline: str) -> float | None:
+        """The F1 fixed for this data and baseline digest, None where no board has been opened."""
+        return next((b.baseline_f1 for b in self.board if (b.data, b.baseline) == (data, baseline)), None)
+
+    def least_f1(self, baseline_f1: float) -> float:
+        """The eligibility floor for a baseline's F1."""
+        return max(baseline_f1 - self.eligible.f1_drop, self.eligible.f1_share * baseline_f1)
+
+
+def parse(text: bytes, source: str) -> Rules:
+    """Rules from the bytes of a TOML file named `source`. Raises DataError with the path of a wrong key."""
+    try:
+        rules = msgspec.toml.decode(text, type=Rules)
+    except msgspec.DecodeError as error:
+        raise DataError(f"{source}: expected a rules file, got {error}") from error
+    for section in (rules.score, rules.published, rules.target, rules.eligible, rules.protocol, rules.limits):
+        for name in section.__struct_fields__:
+            value = getattr(section, name)
+            if not (0 <= value < math.inf):
+                raise DataError(f"{source}: {name}: expected a finite number >= 0, got {value}")
+    return rules

@@ -1,0 +1,87 @@
+"""Process trees as /proc shows them: who descends from whom, freezing, killing. Standard library only."""
+
+import contextlib
+import os
+import signal
+import time
+
+_GONE = ("Z", "X", "")
+
+
+def children(pid: int) -> list[int]:
+    """Live children of a process, from /proc; those that vanish meanwhile are left out."""
+    found = []
+    try:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/children", "rb") as file:
+                found += [int(child) for child in file.read().split()]
+    except OSError:
+        return found
+    return found
+
+
+def descendants(pid: int) -> list[int]:
+    """All live descendants of a process, parents first."""
+    found, todo = [], [pid]
+    while todo:
+        new = children(todo.pop())
+        found += new
+        todo += new
+    return found
+
+
+def state(pid: int, thread: str | None = None) -> str:
+    """The state letter of a process or of one thread of it, "" where it is gone."""
+    path = f"/proc/{pid}/stat" if thread is None else f"/proc/{pid}/task/{thread}/stat"
+    try:
+        with open(path, "rb") as file:
+            line = file.read()
+    except OSError:
+        return ""
+    return chr(line[line.rindex(b")") + 2])
+
+
+def all_in(pid: int, states: tuple[str, ...]) -> bool:
+    """Whether every thread of a process is in one of the states: a first thread may end before the others."""
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return True
+    return all(state(pid, thread) in states for thread in threads)
+
+
+def gone(pid: int) -> bool:
+    """Whether no thread of a process runs or will run again."""
+    return all_in(pid, _GONE)
+
+
+def freeze_all(pid: int, seconds: float = 2.0) -> bool:
+    """Stops every descendant of a process; whether all were seen stopped, none started meanwhile."""
+    end = time.monotonic() + seconds
+    while running := [child for child in descendants(pid) if not all_in(child, ("T", *_GONE))]:
+        if time.monotonic() > end:
+            return False
+        for child in running:
+            with contextlib.suppress(OSError):
+                os.kill(child, signal.SIGSTOP)
+        time.sleep(0.0001)  # a stop takes effect when the process next meets the scheduler
+    return True
+
+
+def thaw_all(pid: int) -> None:
+    """Lets every descendant of a process go on."""
+    for child in descendants(pid):
+        with contextlib.suppress(OSError):
+            os.kill(child, signal.SIGCONT)
+
+
+def kill_all(pid: int) -> None:
+    """Freezes, then kills every descendant, until there is none."""
+    while True:
+        live = [child for child in descendants(pid) if not gone(child)]
+        if not live:
+            return
+        running = [child for child in live if not all_in(child, ("T", *_GONE))]
+        for child in running or live:
+            with contextlib.suppress(OSError):
+                os.kill(child, signal.SIGSTOP if running else signal.SIGKILL)

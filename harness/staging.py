@@ -1,0 +1,204 @@
+"""Makes the copy of a package that runs: plain files only, the weights of one data set, a digest over all of it."""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from harness import submission
+from harness.errors import SubmissionError, UsageError
+from harness.paths import resolve
+from harness.record import Package
+from harness.rules import Limits
+
+CLASSES_FILE = "classes.json"
+_WEIGHTS, _TRAINABLE = "weights", ("fit.py", "model.py")
+_LEFT_OUT = ("__pycache__", _WEIGHTS)  # and hidden names
+
+
+class Target(NamedTuple):
+    """What a package is staged for: a data set's name and ordered class names; whose weights it takes."""
+
+    data: str
+    classes: tuple[str, ...]
+    weights_of: str | None = None  # another data set's, on purpose: a transfer
+
+    @property
+    def weights(self) -> str:
+        """The data set whose weights are taken."""
+        return self.weights_of or self.data
+
+
+class _Classes(msgspec.Struct):
+    """What staging reads of weights/<data>.json; its other keys are the package's own."""
+
+    classes: tuple[str, ...]
+
+
+def find(root: Path, name: str, home: str) -> Path:
+    """The folder of a package, by path or by its name in `home`. Raises UsageError with the names that there are."""
+    path = resolve(root, name, home)
+    if not path.is_dir():
+        there = sorted(folder.parent.name for folder in (root / home).glob(f"*/{submission.MANIFEST}"))
+        raise UsageError(f"no package {name}: expected a folder; in {home}/ there are: {', '.join(there) or 'none'}")
+    return path
+
+
+def read_manifest(package: Path) -> submission.Manifest:
+    """The package's submission.toml. Raises SubmissionError (kind "manifest") where it is missing or malformed."""
+    path = package / submission.MANIFEST
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise SubmissionError(
+            f"{package.name}: expected {submission.MANIFEST}, got {error.strerror}; `harness new NAME` makes one",
+            kind="manifest",
+        ) from error
+    return submission.parse(text, f"{package.name}/{submission.MANIFEST}")
+
+
+def likely_target(package: Path, data: str | None) -> Target:
+    """What to check a package for, without a data set: `data`'s weights, else the first that it has.
+
+    Class names come from the weights, else from the manifest, else there are six without a name.
+    """
+    infos = sorted((package / _WEIGHTS).glob("*.json"))
+    names = [path.stem for path in infos]
+    chosen = data or (names[0] if names else "any data set")
+    manifest = read_manifest(package)
+    if chosen in names:
+        return Target(chosen, _class_names(manifest.name, infos[names.index(chosen)]))
+    return Target(chosen, manifest.classes or tuple(f"class {number}" for number in range(6)))
+
+
+@contextlib.contextmanager
+def staged(package: Path, target: Target, limits: Limits) -> Iterator[tuple[Package, Path]]:
+    """A copy of the package for the target, and what a record says of it; the copy is gone at the end.
+
+    Raises SubmissionError: kinds "manifest", "package" (files that are not allowed), "requires", "weights", "classes".
+    """
+    manifest = read_manifest(package)
+    submission.check_requirements(manifest.name, manifest.requires)
+    if not (package / submission.PREDICT).is_file():
+        raise SubmissionError(f"{manifest.name}: expected a file {submission.PREDICT}, got none", kind="package")
+    files = _files(package, manifest.name, limits)
+    files |= _weights(package, manifest, target)
+    folder = Path(tempfile.mkdtemp(prefix="harness-package-"))
+    try:
+        for name, source in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, folder / name, follow_symlinks=False)
+        (folder / CLASSES_FILE).write_bytes(msgspec.json.encode(target.classes))
+        digest, size = _seal(folder)
+        yield (
+            Package(
+                name=manifest.name,
+                digest=digest,
+                authors=manifest.authors,
+                description=manifest.description,
+                weights_of=target.weights_of,
+                size_bytes=size,
+            ),
+            folder,
+        )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _files(package: Path, name: str, limits: Limits) -> dict[str, Path]:
+    """Relative name -> file, of all that is copied, weights aside. Links, devices and the like are refused."""
+    found: dict[str, Path] = {}
+    size = 0
+    for folder, folders, names in os.walk(package):
+        for entry in (*folders, *names):
+            path = Path(folder) / entry
+            mode = path.lstat().st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                raise SubmissionError(
+                    f"{name}: expected plain files only, got {path.relative_to(package)}, a {_kind(mode)}",
+                    kind="package",
+                )
+        folders[:] = sorted(f for f in folders if not f.startswith(".") and f not in _LEFT_OUT)
+        for entry in sorted(names):
+            path = Path(folder) / entry
+            if entry.startswith(".") or path == package / CLASSES_FILE:
+                continue
+            found[str(path.relative_to(package))] = path
+            size += path.stat().st_size
+            if len(found) > limits.package_files or size > limits.package_mb << 20:
+                raise SubmissionError(
+                    f"{name}: expected at most {limits.package_files} files of {limits.package_mb} MiB in all, got more",
+                    kind="package",
+                )
+    return found
+
+
+def _weights(package: Path, manifest: submission.Manifest, target: Target) -> dict[str, Path]:
+    """The two weight files for the target, under the names that the package sees; none for a package without."""
+    if manifest.classes is not None:
+        submission.check_classes(manifest.name, manifest.classes, target.data, target.classes)
+    folder = package / _WEIGHTS
+    trainable = [name for name in _TRAINABLE if (package / name).exists()]
+    if not folder.is_dir() and not trainable:
+        return {}
+    tensors, info = folder / f"{target.weights}.safetensors", folder / f"{target.weights}.json"
+    if not (tensors.is_file() and info.is_file()):
+        raise SubmissionError(_no_weights(package, manifest.name, target, folder), kind="weights")
+    for path in (folder, tensors, info):
+        if path.is_symlink():
+            raise SubmissionError(
+                f"{manifest.name}: expected plain files only, got {path.name}, a link", kind="package"
+            )
+    submission.check_classes(manifest.name, _class_names(manifest.name, info), target.data, target.classes)
+    return {"weights.safetensors": tensors, "weights.json": info}
+
+
+def _class_names(name: str, info: Path) -> tuple[str, ...]:
+    try:
+        return msgspec.json.decode(info.read_bytes(), type=_Classes).classes
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise SubmissionError(
+            f"{name}: weights/{info.name}: expected class names, got {error}", kind="weights"
+        ) from error
+
+
+def _no_weights(package: Path, name: str, target: Target, folder: Path) -> str:
+    others = sorted(path.stem for path in folder.glob("*.safetensors"))
+    text = f"{name}: no weights for {target.weights}: expected weights/{target.weights}.safetensors and .json"
+    if (package / "fit.py").exists():
+        text += f"; fit them: python {_shown(package)}/fit.py --data {target.weights}"
+    if others:
+        text += f"; or --weights-of {' | '.join(others)} (a transfer)"
+    return text
+
+
+def _shown(path: Path) -> str:
+    """As short as it can be typed here."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def _seal(folder: Path) -> tuple[str, int]:
+    """Makes the copy read-only for every user; (sha256 over its sorted names and contents, bytes in all)."""
+    total, size = hashlib.sha256(), 0
+    folder.chmod(0o755)
+    for path in sorted(folder.rglob("*")):
+        if path.is_dir():
+            path.chmod(0o755)
+            continue
+        path.chmod(0o444)
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        total.update(f"{path.relative_to(folder)}\0{content}\n".encode())
+        size += path.stat().st_size
+    return total.hexdigest(), size
+
+
+def _kind(mode: int) -> str:
+    names = ((stat.S_ISLNK, "link"), (stat.S_ISFIFO, "pipe"), (stat.S_ISSOCK, "socket"))
+    return next((name for test, name in names if test(mode)), "device")

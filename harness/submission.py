@@ -1,0 +1,86 @@
+"""What a package says of itself: submission.toml, strictly read. Pure: bytes in, values out."""
+
+from collections.abc import Iterable
+from importlib import metadata
+
+import msgspec
+from packaging.requirements import InvalidRequirement, Requirement
+
+from harness.errors import SubmissionError
+from harness.wire import MOST_CROPS
+
+MANIFEST = "submission.toml"
+PREDICT = "predict.py"
+TEXT_LIMIT = 200  # characters of a name, of authors, of a description
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The keys of submission.toml."""
+
+    name: str
+    authors: str = ""
+    description: str = ""
+    requires: tuple[str, ...] = ()  # PEP 508, checked before anything runs; nothing is ever installed
+    classes: tuple[str, ...] | None = None  # the ordered class names of a package with one fixed model
+    batch: int = 1  # crops a request in the batch scenario
+
+
+def parse(text: bytes, source: str) -> Manifest:
+    """The manifest in the bytes of the file `source`. Raises SubmissionError (kind "manifest") naming the wrong key.
+
+    >>> parse(b'name = "mine"', "submission.toml").batch
+    1
+    """
+    try:
+        manifest = msgspec.toml.decode(text, type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _malformed(source, f"expected the keys of a package, got {error}") from error
+    if not manifest.name.strip() or not manifest.name.isprintable():
+        raise _malformed(source, f"name: expected printable characters, got {manifest.name!r}")
+    for key in ("name", "authors", "description"):
+        if len(getattr(manifest, key)) > TEXT_LIMIT:
+            raise _malformed(
+                source, f"{key}: expected at most {TEXT_LIMIT} characters, got {len(getattr(manifest, key))}"
+            )
+    if not 1 <= manifest.batch <= MOST_CROPS:
+        raise _malformed(source, f"batch: expected 1 to {MOST_CROPS}, got {manifest.batch}")
+    for requirement in manifest.requires:
+        try:
+            Requirement(requirement)
+        except InvalidRequirement as error:
+            raise _malformed(source, f"requires: expected one like torch>=2.9, got {requirement!r}") from error
+    return manifest
+
+
+def check_requirements(name: str, requires: Iterable[str]) -> None:
+    """Raises SubmissionError (kind "requires") naming every requirement that this environment does not meet."""
+    unmet = []
+    for text in requires:
+        requirement = Requirement(text)
+        if requirement.marker is not None and not requirement.marker.evaluate():
+            continue
+        try:
+            installed = metadata.version(requirement.name)
+        except metadata.PackageNotFoundError:
+            unmet.append(f"{text} (not installed)")
+            continue
+        if not requirement.specifier.contains(installed, prereleases=True):
+            unmet.append(f"{text} (installed: {installed})")
+    if unmet:
+        wanted = " ".join(f"'{text.split(' (')[0]}'" for text in unmet)
+        raise SubmissionError(f"{name}: expected {', '.join(unmet)}; pip install {wanted}", kind="requires")
+
+
+def check_classes(name: str, theirs: tuple[str, ...], data: str, ours: tuple[str, ...]) -> None:
+    """Raises SubmissionError (kind "classes") with both lists unless the ordered names are equal."""
+    if theirs == ours:
+        return
+    hint = "the same names in another order" if sorted(theirs) == sorted(ours) else "other names"
+    raise SubmissionError(
+        f"{name}: expected the classes of {data}: {', '.join(ours)}; got {', '.join(theirs)} ({hint})",
+        kind="classes",
+    )
+
+
+def _malformed(source: str, message: str) -> SubmissionError:
+    return SubmissionError(f"{source}: {message}", kind="manifest")

@@ -1,0 +1,1 @@
+"""Runs inside the sandbox: sees a package and pixels, nothing else."""
