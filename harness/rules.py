@@ -1,4 +1,4 @@
-"""The rules file of a competition: score, target, eligibility, passes, limits, isolation. Pure: bytes in, values out."""
+"""The rules of a competition: score, target, eligibility, passes, limits, isolation. Pure: bytes in, values out."""
 
 import hashlib
 import math

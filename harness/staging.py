@@ -134,7 +134,7 @@ def _files(package: Path, name: str, limits: Limits) -> dict[str, Path]:
             size += path.stat().st_size
             if len(found) > limits.package_files or size > limits.package_mb << 20:
                 raise SubmissionError(
-                    f"{name}: expected at most {limits.package_files} files of {limits.package_mb} MiB in all, got more",
+                    f"{name}: expected at most {limits.package_files} files and {limits.package_mb} MiB, got more",
                     kind="package",
                 )
     return found

@@ -106,9 +106,7 @@ def check(
     sandbox = announce(isolation, rules)
     failed: list[HarnessError] = []
     with staging.staged(package, target, rules.limits) as (described, folder):
-        print(
-            f"ok    package {described.name}, {described.size_bytes:,} bytes, requirements, weights for {target.weights}"
-        )
+        print(f"ok    package {described.name}, {described.size_bytes:,} bytes; weights for {target.weights}")
         setting = Setting(sandbox, rules.limits, "cpu", usable_cores(), max(input_bytes([size]) for size in ODD_SIZES))
         for tried in check(Staged(described.name, folder, len(target.classes)), setting):
             print(f"{'ok   ' if tried.error is None else 'FAIL '} {tried.what}" + _because(tried.error))

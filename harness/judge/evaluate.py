@@ -79,7 +79,8 @@ def evaluate(job: Job, watch: Watch) -> Outcome:
 
 
 def _bench(job: Job, seed: int, watch: Watch) -> Bench:
-    largest = [(int(h), int(w)) for h, w in {crop.shape[:2] for crop in job.exam.pixels.warmup}]
+    warmup = job.exam.pixels.warmup
+    largest = [(int(h), int(w)) for h, w in {warmup[number].shape[:2] for number in range(len(warmup))}]
     largest += [(int(h), int(w)) for h, w in job.exam.pixels.sizes]
     capacity = max(input_bytes([size]) for size in largest)
     classes = len(job.exam.data.classes)

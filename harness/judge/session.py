@@ -138,7 +138,7 @@ class Session:
         self._channel.limit(self._limits.answer_s)
 
     def classify(self, crops: Sequence[Crop]) -> Answer:
-        """The labels of uint8 crops, (H, W, 3) each, and how long they took. Raises SubmissionError, SubmissionTimeout."""
+        """Labels of uint8 crops, (H, W, 3) each, and how long they took. Raises SubmissionError, SubmissionTimeout."""
         assert 0 < len(crops) <= MOST_CROPS
         try:
             elapsed, labels, answer = self._channel.classify(crops)

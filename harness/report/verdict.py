@@ -13,8 +13,9 @@ def verdict(record: Record, rules: Rules) -> str:
     result, machine = record.result, record.machine
     assert result is not None, "a failed run has no verdict"
     isolation = "" if record.isolation is None else record.isolation.summary()
+    names = clean(record.submission.name, 40), clean(record.data.name, 20), clean(record.baseline.name, 30)
     lines = [
-        f"{clean(record.submission.name, 40)} on {clean(record.data.name, 20)}, baseline {clean(record.baseline.name, 30)}",
+        "{} on {}, baseline {}".format(*names),
         *_rows(result, rules),
         f"  isolation   {isolation}; {machine.device}, {machine.threads} threads",
     ]

@@ -1,0 +1,111 @@
+"""What many tests share: rules with short limits, packages made of a few lines, an exam of small crops."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from harness import paths, rules, staging
+from harness.judge.evaluate import Exam
+from harness.judge.isolation import LEVELS, Sandbox, choose
+from harness.judge.measure import Pixels
+from harness.record import DataId
+
+ROOT = Path(__file__).resolve().parents[1]
+CLASSES = ("Metal", "Paper", "Paperpack", "Plastic", "Plasticbag", "Styrofoam")
+
+# Answers with the class that the exam's crops carry in their first byte.
+PREDICT = "def load(device):\n    return lambda crops: [int(crop[0, 0, 0]) % 6 for crop in crops]\n"
+
+MakePackage = Callable[..., Path]
+
+
+def spinning(microseconds: float) -> str:
+    """A predict.py that answers right after spinning for a known time."""
+    return f"""
+from time import perf_counter_ns
+
+def load(device):
+    def predict(crops):
+        end = perf_counter_ns() + {int(microseconds * 1000)}
+        while perf_counter_ns() < end:
+            pass
+        return [int(crop[0, 0, 0]) % 6 for crop in crops]
+    return predict
+"""
+
+
+@pytest.fixture(scope="session")
+def the_rules() -> rules.Rules:
+    """The project's rules, with limits that a test can wait for and passes that it can afford."""
+    ours = rules.parse((ROOT / paths.RULES).read_bytes(), "rules.toml")
+    return msgspec.structs.replace(
+        ours,
+        limits=msgspec.structs.replace(ours.limits, load_s=20.0, answer_s=1.0),
+        protocol=msgspec.structs.replace(ours.protocol, subset_crops=50, subset_s=0.1, warmup_crops=5),
+    )
+
+
+@pytest.fixture
+def make_package(tmp_path: Path) -> MakePackage:
+    """make_package("name", predict source, **other files) -> its folder."""
+
+    def make(name: str, predict: str = PREDICT, **files: str) -> Path:
+        folder = tmp_path / "packages" / name
+        folder.mkdir(parents=True)
+        (folder / "submission.toml").write_text(files.pop("manifest", f'name = "{name}"\n'))
+        (folder / "predict.py").write_text(predict)
+        for stem, text in files.items():
+            (folder / f"{stem}.py").write_text(text)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def exam() -> Exam:
+    """120 crops of 24x32; the first byte of each carries its class."""
+    rng = np.random.default_rng(0)
+    count = 120
+    labels = rng.integers(0, 6, count)
+    crops = [rng.integers(0, 256, (24, 32, 3), dtype=np.uint8) for _ in range(count)]
+    for crop, label in zip(crops, labels, strict=True):
+        crop[0, 0, 0] = label
+        crop.setflags(write=False)
+    return Exam(
+        data=DataId(name="exam", digest="d" * 64, classes=CLASSES, test_crops=count, test_photos=count),
+        pixels=Pixels(test=crops, warmup=crops[:10], sizes=np.full((count, 2), (24, 32))),
+        labels=labels.astype(np.int64),
+        photos=tuple(f"photo {number}" for number in range(count)),
+        splits=("test-public",) * count,
+    )
+
+
+@pytest.fixture(scope="session")
+def target() -> staging.Target:
+    """What packages are staged for in these tests."""
+    return staging.Target("exam", CLASSES)
+
+
+@pytest.fixture(scope="session", params=LEVELS)
+def sandbox(request: pytest.FixtureRequest, the_rules: rules.Rules) -> Sandbox:
+    """Each isolation level that this machine has; the others are skipped with their reason."""
+    return available(request.param, the_rules)
+
+
+@pytest.fixture(scope="session")
+def strongest(the_rules: rules.Rules) -> Sandbox:
+    """The strongest isolation level here."""
+    return choose(None, the_rules.limits).sandbox
+
+
+def available(level: rules.Level, the_rules: rules.Rules) -> Sandbox:
+    """The sandbox of a level, else the test is skipped."""
+    from harness.errors import MachineError
+
+    try:
+        return choose(level, the_rules.limits).sandbox
+    except MachineError as error:
+        pytest.skip(error.message)

@@ -1,0 +1,201 @@
+"""What goes wrong in a submission: each case has its kind, its exit code and one clear line."""
+
+import gc
+import os
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from harness.errors import SubmissionError
+from harness.judge.isolation import Sandbox
+from harness.judge.session import Session, Setting, Staged
+from harness.rules import Rules
+from harness.staging import Target, staged
+from tests.conftest import MakePackage
+
+CROP = np.zeros((8, 8, 3), np.uint8)
+
+
+class Fault(NamedTuple):
+    """A predict.py and what must come of it."""
+
+    source: str
+    kind: str
+    says: str
+    exit_code: int = 4
+
+
+def answering(expression: str) -> str:
+    return f"import numpy as np\ndef load(device):\n    return lambda crops: {expression}\n"
+
+
+FAULTS = {
+    "no load": Fault("x = 1", "no_load", "expected a function load(device) in predict.py, got none"),
+    "load is no function": Fault("load = 3", "no_load", "expected a function load(device)"),
+    "load returns nothing": Fault(
+        "def load(device): pass", "no_load", "expected load(device) to return a function predict(crops), got NoneType"
+    ),
+    "syntax error": Fault("def load(device:", "load_raised", "load raised SyntaxError"),
+    "import error": Fault("import nothing_of_this_name", "load_raised", "ModuleNotFoundError"),
+    "load raises": Fault(
+        "def load(device): raise ValueError('bad weights')", "load_raised", "load raised ValueError: bad weights"
+    ),
+    "load exits": Fault("import sys\nsys.exit(0)", "load_raised", "load raised SystemExit: 0"),
+    "load kills itself": Fault("import os\nos._exit(0)", "crash", "load ended the process: exit code 0"),
+    "load writes its folder": Fault("open('cache', 'w')", "load_raised", "load raised"),
+    "too few labels": Fault(answering("[]"), "wrong_count", "expected 1 labels, got 0"),
+    "too many labels": Fault(answering("[0] * 63"), "wrong_count", "expected 1 labels, got 63"),
+    "one number": Fault(answering("3"), "wrong_type", "expected a list of 1 labels, got int"),
+    "nothing": Fault(answering("None"), "wrong_type", "got NoneType"),
+    "text": Fault(answering("'0'"), "wrong_type", "got str"),
+    "floats": Fault(answering("[0.0]"), "wrong_type", "expected integer labels, got float"),
+    "logits": Fault(answering("np.zeros((1, 6))"), "wrong_type", "expected integer labels, got list"),
+    "booleans": Fault(answering("[True]"), "wrong_type", "expected integer labels, got bool"),
+    "names": Fault(answering("['Paper']"), "wrong_type", "expected integer labels, got str"),
+    "label 6 of 6": Fault(answering("[6]"), "out_of_range", "expected labels in range(6), got 6"),
+    "label -1": Fault(answering("[-1]"), "out_of_range", "expected labels in range(6), got -1"),
+    "the poison": Fault(answering("[-2**63]"), "out_of_range", "bits"),
+    "a huge label": Fault(answering("[2**70]"), "out_of_range", "expected labels in range(classes), got one of 71 bits"),
+    "predict raises": Fault(answering("1 // 0"), "predict_raised", "predict raised ZeroDivisionError"),
+    "writes to a crop": Fault(answering("crops[0].fill(1)"), "predict_raised", "read-only"),
+    "segfault": Fault(
+        "import ctypes\n" + answering("ctypes.string_at(0)"), "crash", "predict ended the process: killed by SIGSEGV"
+    ),
+    "abort": Fault("import os\n" + answering("os.abort()"), "crash", "killed by SIGABRT"),
+    "exit 0": Fault("import os\n" + answering("os._exit(0)"), "crash", "predict ended the process: exit code 0"),
+    "hang": Fault(
+        "import time\n" + answering("time.sleep(60)"),
+        "predict_timeout",
+        "expected predict to answer within 1 s, it did not",
+        5,
+    ),
+    "hang that ignores signals": Fault(
+        "import signal, time\nfor n in (2, 15): signal.signal(n, signal.SIG_IGN)\n" + answering("time.sleep(60)"),
+        "predict_timeout",
+        "within 1 s",
+        5,
+    ),
+    "flood": Fault(answering("print('x' * 5_000_000) or [0]"), "output_flood", "expected at most 4096 KiB of output"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_named(
+    name: str, strongest: Sandbox, the_rules: Rules, target: Target, make_package: MakePackage
+) -> None:
+    fault = FAULTS[name]
+    error = failure(fault.source, strongest, the_rules, target, make_package)
+    assert error.kind == fault.kind
+    assert fault.says in error.message
+    assert error.message.startswith("faulty: ")
+    assert "\n" not in error.message
+    assert error.exit_code == fault.exit_code
+    assert error.owner == "submission"
+
+
+def failure(
+    source: str, sandbox: Sandbox, rules: Rules, target: Target, make_package: MakePackage
+) -> SubmissionError:
+    """Runs a package until it fails; checks that nothing is left behind."""
+    gc.collect()
+    before = open_files()
+    with staged(make_package("faulty", source), target, rules.limits) as (_, folder):
+        setting = Setting(sandbox, rules.limits, "cpu", 1, 1 << 16)
+        with pytest.raises(SubmissionError) as caught, Session(Staged("faulty", folder, 6), setting) as session:
+            session.start_loading()
+            session.finish_loading()
+            for _ in range(20):
+                session.classify([CROP])
+    assert not folder.exists()
+    assert open_files() == before
+    with pytest.raises(ChildProcessError):  # no child, no zombie
+        os.waitpid(-1, os.WNOHANG)
+    return caught.value
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def test_a_load_that_hangs_is_ended(
+    strongest: Sandbox, the_rules: Rules, target: Target, make_package: MakePackage
+) -> None:
+    import msgspec
+
+    limits = msgspec.structs.replace(the_rules.limits, load_s=1.5)
+    error = failure(
+        "import time\ntime.sleep(60)",
+        strongest,
+        msgspec.structs.replace(the_rules, limits=limits),
+        target,
+        make_package,
+    )
+    assert (error.kind, error.exit_code) == ("load_timeout", 5)
+    assert "expected load to answer within 1.5 s, it did not" in error.message
+
+
+def test_the_traceback_is_in_the_log(
+    strongest: Sandbox, the_rules: Rules, target: Target, make_package: MakePackage
+) -> None:
+    error = failure(answering("1 // 0"), strongest, the_rules, target, make_package)
+    assert error.log is not None
+    assert "Traceback" in error.log
+    assert "predict.py" in error.log
+
+
+LATE_WRITE = """
+import gc, threading, time
+import numpy as np
+
+def load(device):
+    import mmap
+    outputs = [o for o in gc.get_objects() if type(o).__name__ == "Channel"]
+
+    def later():
+        time.sleep(0.05)
+        outputs[0].labels[0] = 1
+
+    def predict(crops):
+        threading.Thread(target=later).start()
+        return [0]
+    return predict
+"""
+
+
+def test_an_answer_that_is_changed_afterwards_is_found_out(
+    strongest: Sandbox, the_rules: Rules, target: Target, make_package: MakePackage
+) -> None:
+    import time
+
+    with staged(make_package("late", LATE_WRITE), target, the_rules.limits) as (_, folder):
+        setting = Setting(strongest, the_rules.limits, "cpu", 1, 1 << 16)
+        with Session(Staged("late", folder, 6), setting) as session:
+            session.start_loading()
+            session.finish_loading()
+            assert session.classify([CROP]).labels.tolist() == [0]
+            time.sleep(0.3)
+            with pytest.raises(SubmissionError) as caught:
+                session.classify([CROP])
+    assert caught.value.kind == "late_write"
+
+
+UNASKED = """
+import gc
+
+def load(device):
+    channel = next(o for o in gc.get_objects() if type(o).__name__ == "Channel")
+
+    def predict(crops):
+        channel.socket.send({message})
+        return [0]
+    return predict
+"""
+
+
+@pytest.mark.parametrize("message", ["b'x'", "b'HRN1' + bytes(28)", "b'x' * 4000"])
+def test_a_message_that_nobody_asked_for_ends_the_run(
+    message: str, strongest: Sandbox, the_rules: Rules, target: Target, make_package: MakePackage
+) -> None:
+    error = failure(UNASKED.format(message=message), strongest, the_rules, target, make_package)
+    assert error.kind == "protocol"
