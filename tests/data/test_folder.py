@@ -153,9 +153,7 @@ def test_a_folder_without_enough_is_refused(photos, prepare, classes, message, t
 
 def test_a_class_of_near_duplicates_only_is_refused(photos, prepare):
     source = photos(a=5, b=1)
-    Image.open(source / "b" / "000.png").transpose(Image.Transpose.ROTATE_180).save(
-        source / "b" / "turned.png"
-    )
+    Image.open(source / "b" / "000.png").transpose(Image.Transpose.ROTATE_180).save(source / "b" / "turned.png")
     with pytest.raises(DataError, match="got 2 that form 1 groups of near-duplicates; add photos of b"):
         prepare(source)
 

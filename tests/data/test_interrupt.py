@@ -48,9 +48,7 @@ def wait_until_the_group_is_gone(group):
     raise AssertionError("processes were left")
 
 
-@pytest.mark.parametrize(
-    "send", [os.kill, os.killpg], ids=["to the process", "to its group, as a terminal does"]
-)
+@pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["to the process", "to its group, as a terminal does"])
 def test_ctrl_c_leaves_no_file_and_no_process(photos, tmp_path, send):
     process = start(photos(a=20, b=20), tmp_path / "data" / "s")
     assert (tmp_path / "data" / ".s.partial" / "spool").exists()

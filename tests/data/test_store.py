@@ -118,9 +118,7 @@ def test_damaged_labels_are_refused(prepared, content):
         open_store(prepared).training_labels("train")
 
 
-ORIGIN = Origin(
-    name="n", source="folder", classes=("a", "b"), seed=0, shares=(0.6, 0.1, 0.15, 0.15), longest_side=9
-)
+ORIGIN = Origin(name="n", source="folder", classes=("a", "b"), seed=0, shares=(0.6, 0.1, 0.15, 0.15), longest_side=9)
 
 
 def test_the_digest_is_that_of_the_bytes_and_not_of_what_a_decoder_made_of_them(tmp_path):
@@ -128,9 +126,7 @@ def test_the_digest_is_that_of_the_bytes_and_not_of_what_a_decoder_made_of_them(
     for value in (10, 11):
         with half_made(tmp_path / str(value)) as folder, open_spool(folder) as spool:
             crops = [
-                Crop(f"{c}/{n}", f"{c}{n}", c, spool.append(bytes([value]) * 3), 1, 1)
-                for c in (0, 1)
-                for n in (0, 1)
+                Crop(f"{c}/{n}", f"{c}{n}", c, spool.append(bytes([value]) * 3), 1, 1) for c in (0, 1) for n in (0, 1)
             ]
             manifests.append(write_store(folder, spool, crops, ["train", "test-public"] * 2, ORIGIN))
     assert manifests[0].digest == manifests[1].digest

@@ -20,18 +20,14 @@ def test_a_photo_is_the_same_for_a_seed_and_another_for_another(material):
 
 
 def test_mean_colours_do_not_tell_the_classes_apart():
-    means = [
-        [render_photo(material, seed).mean() for seed in range(30)] for material in range(len(MATERIALS))
-    ]
+    means = [[render_photo(material, seed).mean() for seed in range(30)] for material in range(len(MATERIALS))]
     between, within = np.std(np.mean(means, axis=1)), np.mean(np.std(means, axis=1))
     assert between < within
 
 
 def test_the_folder_holds_one_folder_a_material(tmp_path):
     render_folder(tmp_path / "photos", 2, seed=1)
-    assert (
-        sorted(path.name for path in (tmp_path / "photos").iterdir()) == sorted(TEXTURES) == sorted(MATERIALS)
-    )
+    assert sorted(path.name for path in (tmp_path / "photos").iterdir()) == sorted(TEXTURES) == sorted(MATERIALS)
     assert len(list((tmp_path / "photos").glob("*/*.jpg"))) == 12
 
 

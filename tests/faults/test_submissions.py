@@ -56,7 +56,9 @@ FAULTS = {
     "label 6 of 6": Fault(answering("[6]"), "out_of_range", "expected labels in range(6), got 6"),
     "label -1": Fault(answering("[-1]"), "out_of_range", "expected labels in range(6), got -1"),
     "the poison": Fault(answering("[-2**63]"), "out_of_range", "bits"),
-    "a huge label": Fault(answering("[2**70]"), "out_of_range", "expected labels in range(classes), got one of 71 bits"),
+    "a huge label": Fault(
+        answering("[2**70]"), "out_of_range", "expected labels in range(classes), got one of 71 bits"
+    ),
     "predict raises": Fault(answering("1 // 0"), "predict_raised", "predict raised ZeroDivisionError"),
     "writes to a crop": Fault(answering("crops[0].fill(1)"), "predict_raised", "read-only"),
     "segfault": Fault(
@@ -94,9 +96,7 @@ def test_a_fault_is_named(
     assert error.owner == "submission"
 
 
-def failure(
-    source: str, sandbox: Sandbox, rules: Rules, target: Target, make_package: MakePackage
-) -> SubmissionError:
+def failure(source: str, sandbox: Sandbox, rules: Rules, target: Target, make_package: MakePackage) -> SubmissionError:
     """Runs a package until it fails; checks that nothing is left behind."""
     gc.collect()
     before = open_files()

@@ -1,0 +1,138 @@
+"""All records of one package on one board, pooled to one row. Pure.
+
+Every run counts, so that reruns cannot be fished for: the passes' log ratios are put together, F1 is averaged,
+and the score is derived again from both. A record with a disturbed baseline does not count where the package
+has another.
+"""
+
+import math
+from collections.abc import Container, Sequence
+from statistics import fmean
+from typing import NamedTuple
+
+import numpy as np
+
+from harness.metrics import Floats
+from harness.record import Latency, Package, Record, Result
+from harness.report.board import Row
+from harness.report.clean import clean
+from harness.rules import Rules
+from harness.score import score, sigmoid
+from harness.stats import Interval, geometric_mean_interval, standard_error, t_critical
+
+DISTURBED = "baseline_disturbed"  # the flag of a record that is not ranked
+
+
+class Scale(NamedTuple):
+    """What every row of a board is scored with. `rules` is None where the board was made under other rules."""
+
+    rules: Rules | None
+    baseline_f1: float
+
+
+class _Run(NamedTuple):
+    """A record that has a result."""
+
+    record: Record
+    result: Result
+
+
+def result_row(records: Sequence[Record], scale: Scale, local: Container[str] = ()) -> Row:
+    """The row of one package's records that have a result, oldest first."""
+    everything = [_Run(record, record.result) for record in records if record.result is not None]
+    sound = [run for run in everything if DISTURBED not in run.result.flags]
+    pooled = sound or everything
+    results = [run.result for run in pooled]
+    logs = np.concatenate([np.array(result.log_ratios) for result in results])
+    ratio, f1 = geometric_mean_interval(logs), _mean_interval([result.f1 for result in results])
+    value, error = _score(results, logs, ratio.value, f1.value, scale)
+    eligible, target_met, steady = _verdicts(results, ratio, f1.value, scale)
+    newest = pooled[-1].record
+    return Row(
+        submission=cleaned(newest.submission),
+        status="ok",
+        score=rerun_interval(value, error, logs.size),
+        score_error=error,
+        score_photos=_photo_interval(value, [result.score_photos for result in results]),
+        time_ratio=ratio,
+        f1=f1,
+        latency=mean_latency([result.submission_latency for result in results]),
+        passes=int(logs.size),
+        runs=len(pooled),
+        left_out=len(everything) - len(pooled),
+        eligible=eligible,
+        target_met=target_met,
+        steady=steady,
+        local=any(run.record.digest in local for run in pooled),
+        flags=tuple(sorted({flag for result in results for flag in result.flags})),
+        reason=_reason(eligible, bool(sound), f1.value, scale),
+        created_utc=clean(newest.created_utc, 40),
+        records=tuple(run.record.digest for run in pooled),
+    )
+
+
+def failure_row(record: Record, local: Container[str] = ()) -> Row:
+    """The row of a package's newest record where none has a result."""
+    failure = record.failure
+    what = "no result" if failure is None else f"{failure.owner}: {failure.kind}: {failure.message}"
+    return Row(
+        submission=cleaned(record.submission),
+        status="failed" if record.status == "ok" else record.status,
+        local=record.digest in local,
+        reason=clean(what),
+        created_utc=clean(record.created_utc, 40),
+        records=(record.digest,),
+    )
+
+
+def cleaned(package: Package) -> Package:
+    """The package with what its author wrote made safe to print."""
+    return Package(
+        name=clean(package.name) or "?",
+        digest=clean(package.digest, 64),
+        authors=clean(package.authors),
+        description=clean(package.description),
+        weights_of=None if package.weights_of is None else clean(package.weights_of),
+        size_bytes=package.size_bytes,
+    )
+
+
+def rerun_interval(value: float, error: float | None, passes: int) -> Interval:
+    """95 % interval of a score by Student's t over the passes; no ends where there is no error."""
+    if error is None:
+        return Interval(value, None, None)
+    half = t_critical(passes - 1) * error
+    return Interval(value, value - half, value + half)
+
+
+def mean(values: Sequence[float]) -> float:
+    """Mean that gives equal values back unchanged and does not depend on their order.
+
+    >>> mean([0.1, 0.1, 0.1])
+    0.1
+    """
+    return values[0] if min(values) == max(values) else fmean(values)
+
+
+def mean_latency(latencies: Sequence[Latency]) -> Latency:
+    """Means of several runs' latencies; a percentile that no run has is None."""
+    columns = {name: [getattr(latency, name) for latency in latencies] for name in Latency.__struct_fields__}
+    known = {name: [value for value in column if value is not None] for name, column in columns.items()}
+    return Latency(**{name: mean(column) if column else None for name, column in known.items()})  # type: ignore[arg-type]
+
+
+def _score(
+    results: Sequence[Result], logs: Floats, ratio: float, f1: float, scale: Scale
+) -> tuple[float, float | None]:
+    """The pooled score and its standard error on a rerun; None from one pass."""
+    if scale.rules is None:
+        errors = [result.score_error for result in results if result.score_error is not None]
+        value = mean([result.score for result in results], key=None) if False else _mean_score(results)
+        return value, math.sqrt(math.fsum(e * e for e in errors)) / len(errors) if errors else None
+    rule = scale.rules.score
+    value, log_error = score(f1, ratio, scale.baseline_f1, rule), standard_error(logs)
+    if log_error is None:
+        return value, None
+    height = sigmoid(rule.f1_slope * (scale.baseline_f1 - f1))
+    slope = rule.f1_slope * height * (1.0 - height)
+    return value, math.hypot(rule.time_weight * ratio * log_error, _f1_part(results, slope, rule.time_weight))

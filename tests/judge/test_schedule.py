@@ -1,0 +1,55 @@
+"""Which crops in which order, and how many passes."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.judge import schedule
+
+
+@given(st.integers(1, 400), st.integers(1, 60), st.integers(0, 2**32))
+@settings(max_examples=60)
+def test_a_pass_shows_each_crop_once_in_blocks_of_about_the_asked_size(count: int, block: int, seed: int) -> None:
+    turns = schedule.turns(np.arange(count), block, np.random.default_rng(seed))
+    shown = np.concatenate(turns.blocks)
+    assert sorted(shown.tolist()) == list(range(count))
+    if count >= block:
+        assert all(block / 2 <= b.size <= block * 1.5 + 1 for b in turns.blocks)
+
+
+def test_the_first_side_is_random_and_so_is_the_order() -> None:
+    rng = np.random.default_rng(0)
+    plans = [schedule.turns(np.arange(100), 25, rng) for _ in range(200)]
+    assert 60 < sum(plan.submission_first for plan in plans) < 140
+    assert len({tuple(plan.blocks[0].tolist()) for plan in plans}) == 200
+
+
+@given(st.lists(st.integers(1, 60), min_size=2, max_size=6), st.integers(0, 2**32), st.data())
+@settings(max_examples=60)
+def test_a_subset_has_the_classes_and_sizes_of_the_whole(counts: list[int], seed: int, data: st.DataObject) -> None:
+    labels = np.repeat(np.arange(len(counts)), counts)
+    rng = np.random.default_rng(seed)
+    areas = rng.integers(1, 10_000, labels.size)
+    size = data.draw(st.integers(1, labels.size))
+    picked = schedule.subset(labels, areas, size, rng)
+    assert picked.size == size
+    assert np.unique(picked).size == size
+    for label, count in enumerate(counts):
+        share = count * size / labels.size
+        assert abs((labels[picked] == label).sum() - share) <= 1
+
+
+def test_subsets_are_drawn_anew_and_cover_every_crop_in_the_end() -> None:
+    rng = np.random.default_rng(0)
+    labels, areas = np.repeat([0, 1], 100), np.arange(200)
+    counts = np.zeros(200, int)
+    for _ in range(100):
+        counts[schedule.subset(labels, areas, 50, rng)] += 1
+    assert counts.min() > 5
+    assert counts.max() < 60
+
+
+def test_the_number_of_passes_follows_the_budget_alone() -> None:
+    assert schedule.passes(budget_s=45, spent_s=20, pass_s=5, least=3, most=40) == 6
+    assert schedule.passes(budget_s=1, spent_s=20, pass_s=5, least=3, most=40) == 3
+    assert schedule.passes(budget_s=1e6, spent_s=20, pass_s=5, least=3, most=40) == 40
