@@ -15,7 +15,7 @@ _ANSI = re.compile(
     re.VERBOSE,
 )
 _SPACES = {"Zl", "Zp", "Zs"}
-_DROPPED = {"Cc", "Cf", "Cs", "Cn"}  # controls; bidi marks and zero widths; halves of a pair; no characters at all
+_DROPPED = {"Cc", "Cf", "Cs", "Cn", "Co"}  # controls; bidi marks and zero widths; halves of a pair; no characters
 
 
 def clean(text: str, limit: int = TEXT_LIMIT) -> str:

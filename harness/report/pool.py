@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from harness.derive import FLAGS
 from harness.metrics import Floats
 from harness.record import Latency, Package, Record, Result
 from harness.report.board import Row
@@ -116,19 +117,30 @@ def mean(values: Sequence[float]) -> float:
 
 def mean_latency(latencies: Sequence[Latency]) -> Latency:
     """Means of several runs' latencies; a percentile that no run has is None."""
-    columns = {name: [getattr(latency, name) for latency in latencies] for name in Latency.__struct_fields__}
-    known = {name: [value for value in column if value is not None] for name, column in columns.items()}
-    return Latency(**{name: mean(column) if column else None for name, column in known.items()})  # type: ignore[arg-type]
+    return Latency(
+        mean_ms=mean([latency.mean_ms for latency in latencies]),
+        p50_ms=mean([latency.p50_ms for latency in latencies]),
+        p90_ms=_mean_known([latency.p90_ms for latency in latencies]),
+        p95_ms=_mean_known([latency.p95_ms for latency in latencies]),
+        p99_ms=_mean_known([latency.p99_ms for latency in latencies]),
+        crops_per_s=mean([latency.crops_per_s for latency in latencies]),
+    )
+
+
+def _mean_known(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return mean(known) if known else None
 
 
 def _score(
     results: Sequence[Result], logs: Floats, ratio: float, f1: float, scale: Scale
 ) -> tuple[float, float | None]:
     """The pooled score and its standard error on a rerun; None from one pass."""
-    if scale.rules is None:
-        errors = [result.score_error for result in results if result.score_error is not None]
-        value = mean([result.score for result in results], key=None) if False else _mean_score(results)
-        return value, math.sqrt(math.fsum(e * e for e in errors)) / len(errors) if errors else None
+    if scale.rules is None:  # the formula is not known: the records' own scores
+        own = [result.score_error for result in results]
+        known = [error for error in own if error is not None]
+        error = math.sqrt(math.fsum(e * e for e in known)) / len(own) if len(known) == len(own) else None
+        return mean([result.score.value for result in results]), error
     rule = scale.rules.score
     value, log_error = score(f1, ratio, scale.baseline_f1, rule), standard_error(logs)
     if log_error is None:
@@ -136,3 +148,59 @@ def _score(
     height = sigmoid(rule.f1_slope * (scale.baseline_f1 - f1))
     slope = rule.f1_slope * height * (1.0 - height)
     return value, math.hypot(rule.time_weight * ratio * log_error, _f1_part(results, slope, rule.time_weight))
+
+
+def _f1_part(results: Sequence[Result], slope: float, time_weight: float) -> float:
+    """What answers that change on a rerun add to the score's standard error; 0 for a deterministic package.
+
+    Of the records' own parts (their score_error less the time's part) and of the spread of F1 between
+    records the larger.
+    """
+    squares = [_own_f1_square(result, time_weight) for result in results]
+    own = math.sqrt(math.fsum(squares)) / len(results)
+    spread = standard_error(np.array(sorted(result.f1.value for result in results)))
+    return max(own, slope * (spread or 0.0))
+
+
+def _own_f1_square(result: Result, time_weight: float) -> float:
+    log_error = standard_error(np.array(result.log_ratios))
+    if result.score_error is None or log_error is None:
+        return 0.0
+    return max(result.score_error**2 - (time_weight * result.time_ratio.value * log_error) ** 2, 0.0)
+
+
+def _verdicts(results: Sequence[Result], ratio: Interval, f1: float, scale: Scale) -> tuple[bool, bool, bool]:
+    """Eligible, target met, steady."""
+    if scale.rules is None:
+        eligible = all(result.eligible for result in results)
+        met = eligible and all(result.target_met for result in results)
+        return eligible, met, all(result.steady for result in results)
+    eligible = f1 >= scale.rules.least_f1(scale.baseline_f1)
+    met = eligible and f1 >= scale.baseline_f1 and ratio.value <= scale.rules.target.time_ratio
+    half = ratio.half_width
+    return eligible, met, half is not None and half <= scale.rules.protocol.steady_half_width * ratio.value
+
+
+def _reason(eligible: bool, sound: bool, f1: float, scale: Scale) -> str | None:
+    """Why a row is not ranked; None where it is."""
+    if not eligible:
+        floor = "" if scale.rules is None else f" is below {scale.rules.least_f1(scale.baseline_f1):.4f}"
+        return f"not eligible: F1 {f1:.4f}{floor}"
+    return None if sound else f"{DISTURBED}: {FLAGS[DISTURBED]}"
+
+
+def _mean_interval(intervals: Sequence[Interval]) -> Interval:
+    """Means of the values and of the ends: runs on the same photos do not narrow what other photos would give."""
+    ends = [(i.low, i.high) for i in intervals if i.low is not None and i.high is not None]
+    value = mean([interval.value for interval in intervals])
+    if not ends:
+        return Interval(value, None, None)
+    return Interval(value, mean([low for low, _ in ends]), mean([high for _, high in ends]))
+
+
+def _photo_interval(value: float, intervals: Sequence[Interval]) -> Interval:
+    """The records' mean distances to the ends of their intervals, around `value`."""
+    middle = _mean_interval(intervals)
+    if middle.low is None or middle.high is None:
+        return Interval(value, None, None)
+    return Interval(value, value + (middle.low - middle.value), value + (middle.high - middle.value))

@@ -36,7 +36,7 @@ def recompressed(picture: np.ndarray) -> np.ndarray:
         lambda p: p,
         lambda p: p[:, ::-1],
         lambda p: p[::-1],
-        lambda p: np.rot90(p),
+        np.rot90,
         lambda p: np.rot90(p, 2),
         lambda p: p.swapaxes(0, 1),
         lambda p: p[: -p.shape[0] // 20, p.shape[1] // 25 :],

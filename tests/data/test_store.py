@@ -85,7 +85,7 @@ def test_a_missing_data_set_names_the_command_and_those_beside_it(prepared):
 
 
 def cut(path):
-    path.write_bytes(path.read_bytes()[:-1])
+    path.write_bytes(path.read_bytes()[:-3])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,57 @@
+# make evaluate   the main job: a data set, a fitted submission, the verdict and the board
+# make test       lint, types, doctests, tests
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?= practice
+SUBMISSION ?= template
+EPOCHS ?= 12
+
+.PHONY: evaluate test setup bench gpu format clean
+.DEFAULT_GOAL := evaluate
+
+evaluate: setup data/$(DATA)/manifest.json submissions/$(SUBMISSION)/weights/$(DATA).json baselines/colour_histogram/weights/$(DATA).json
+	$(BIN)/harness evaluate submissions/$(SUBMISSION) --data $(DATA)
+	@echo
+	$(BIN)/harness leaderboard --data $(DATA)
+
+data/practice/manifest.json: | $(VENV)/installed
+	$(BIN)/harness prepare synthetic --name practice
+
+submissions/template/weights/%.json: data/%/manifest.json
+	$(BIN)/python submissions/template/fit.py --data $* --epochs $(EPOCHS)
+
+baselines/colour_histogram/weights/%.json: data/%/manifest.json
+	$(BIN)/python baselines/colour_histogram/fit.py --data $*
+
+test: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+setup: $(VENV)/installed
+
+$(VENV)/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+		{ echo "expected Python 3.11 to 3.13, got $$($(PYTHON) -V 2>&1); name one with: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { echo "expected Python's venv; on Debian: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+# Times and ratios, each beside a reference in the same run. Nothing else should run meanwhile.
+bench: setup
+	$(BIN)/pytest tests/benchmarks --benchmark-enable --benchmark-only
+
+# The tests that need an NVIDIA GPU; their report is gpu-report.xml.
+gpu: setup
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,gpu]'
+	$(BIN)/pytest -m gpu --junit-xml gpu-report.xml
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) data .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,292 @@
+"""Record files and the leaderboard's generated files: the only module that reads or writes them.
+
+A record is two files of one stem: NAME.json and NAME.raw.json.gz. They are only ever added: written to a temporary
+file in the same folder, synced, then linked to a name that must not exist yet; the raw file first, so that a
+record which can be seen is whole.
+"""
+
+import contextlib
+import errno
+import gzip
+import hashlib
+import io
+import os
+import re
+import tempfile
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import get_args
+
+import msgspec
+
+from harness.errors import DataError, HarnessError, MachineError
+from harness.record import Raw, Record, decode, encode, seal
+from harness.report.board import Board
+from harness.report.clean import slug
+from harness.report.files import FORMS, MARKER, RESERVED, board_files
+from harness.rules import Level, Rules
+
+RAW = ".raw.json.gz"
+_STRENGTH: tuple[Level, ...] = get_args(Level)  # the strongest first
+_UTC = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(\.\d+)?(Z|\+00:00)")
+_RECORD_LIMIT = 16 << 20  # bytes; a record of 1,000 classes has 8 MB, most of it the confusion matrix
+_RAW_LIMIT = 1 << 30  # bytes unpacked; 5,217 crops in 40 whole passes have 10 MB
+_PROBE = bytes(1 << 20)  # what a folder must take before a long run; a raw file seldom has more
+_ADVICE = {
+    errno.ENOSPC: "free some space there",
+    errno.EDQUOT: "free some of your quota there",
+    errno.EFBIG: "raise the limit on file sizes (ulimit -f)",
+    errno.EROFS: "it is on a read-only file system; mount it writable or work in another checkout",
+    errno.EACCES: "give yourself the right to write there",
+    errno.EPERM: "give yourself the right to write there",
+    errno.ENOTDIR: "something on the way is a file; move it away",
+    errno.EEXIST: "a file has this name; move it away",
+}
+
+
+def check_writable(folder: Path) -> None:
+    """Makes the folder and tries to write into it, before a long run. Raises MachineError."""
+    with _machine(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with _temporary(folder, _PROBE, 0o600):
+            pass
+
+
+def write(folder: Path, record: Record, raw: Raw | None) -> Path:
+    """Seals the record and writes it and its raw file; the record's path. Nothing is left where that fails.
+
+    Raises MachineError (disk, rights), and DataError for a record that would not read back (a NaN in it).
+    """
+    packed = None if raw is None else gzip.compress(msgspec.json.encode(raw), mtime=0)
+    digest = None if packed is None else hashlib.sha256(packed).hexdigest()
+    record = seal(msgspec.structs.replace(record, raw_sha256=digest))
+    path = folder / f"{_stem(record)}-{record.digest[:8]}.json"
+    body = encode(record)
+    decode(body, str(path))
+    with _machine(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        _add_both(path, body, packed)
+    return path
+
+
+def with_log(folder: Path, record: Record, log: str) -> Record:
+    """Writes a failed submission's output beside the records; the record whose failure names that file."""
+    if record.failure is None:
+        return record
+    body = log.encode(errors="replace")
+    path = folder / f"{_stem(record)}-{hashlib.sha256(body).hexdigest()[:8]}.log"
+    with _machine(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        _add(path, body, 0o600)
+    return msgspec.structs.replace(record, failure=msgspec.structs.replace(record.failure, log=path.name))
+
+
+def read(path: Path) -> Record:
+    """The record in a file. Raises DataError where it is none, is torn, or was changed."""
+    return decode(_bytes(path, _RECORD_LIMIT), str(path))
+
+
+def read_raw(path: Path, record: Record) -> Raw:
+    """The raw file of the record at `path`. Raises DataError where there is none or it is not the one of the run."""
+    if record.raw_sha256 is None:
+        raise DataError(f"{path}: expected a record with a raw file, got one without")
+    beside = raw_path(path)
+    packed = _bytes(beside, _RAW_LIMIT)
+    if hashlib.sha256(packed).hexdigest() != record.raw_sha256:
+        raise DataError(f"{beside}: expected the sha256 that its record names; it was changed after the run")
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(packed)) as file:
+            text = file.read(_RAW_LIMIT + 1)
+        if len(text) > _RAW_LIMIT:
+            raise DataError(f"{beside}: expected at most {_RAW_LIMIT >> 20} MiB unpacked")
+        return msgspec.json.decode(text, type=Raw)
+    except (OSError, EOFError, zlib.error, msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{beside}: expected a raw file, got {error}") from error
+
+
+def raw_path(path: Path) -> Path:
+    """Where the raw file of the record at `path` is."""
+    return path.with_name(path.name.removesuffix(".json") + RAW)
+
+
+def read_all(folder: Path) -> tuple[tuple[Record, ...], tuple[str, ...]]:
+    """Every record of a folder, in the order of their names, and a line on each file that is none.
+
+    A folder that is not there has no records. Raises MachineError where it cannot be listed.
+    """
+    records, problems = [], []
+    with _machine(folder, "read"):
+        paths = sorted(p for p in folder.iterdir() if p.suffix == ".json") if folder.exists() else []
+    for path in paths:
+        try:
+            records.append(read(path))
+        except DataError as error:
+            problems.append(error.message)
+    return tuple(records), tuple(problems)
+
+
+def publish(path: Path, records_folder: Path, rules: Rules) -> Path:
+    """Moves a record and its raw file to the published ones; its new path. Cut off half-way, it can be repeated.
+
+    Raises DataError for a record that failed, ran under less isolation than the rules demand, is flagged
+    dirty, or is not whole, and MachineError.
+    """
+    record = read(path)
+    _check_publishable(path, record, rules)
+    read_raw(path, record)  # whole and the one of the run
+    target = records_folder / path.name
+    with _machine(records_folder):
+        records_folder.mkdir(parents=True, exist_ok=True)
+        if target.resolve() != path.resolve():
+            _add_both(target, path.read_bytes(), raw_path(path).read_bytes())
+            path.unlink()
+            raw_path(path).unlink()
+            _sync(path.parent)
+    return target
+
+
+def write_boards(folder: Path, boards: Sequence[Board]) -> list[Path]:
+    """Writes the generated files and removes those of boards that are gone; the paths that were written.
+
+    Raises DataError rather than overwrite a Markdown file without the generated marker, and MachineError.
+    """
+    files = {folder / name: text.encode() for name, text in board_files(boards).items()}
+    with _machine(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in files:
+            if path.suffix == ".md" and path.exists() and not _generated(path):
+                raise DataError(f"{path}: expected a generated file, got one without its marker; move it away")
+        changed = [path for path, body in files.items() if not (path.is_file() and path.read_bytes() == body)]
+        for path in changed:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with _temporary(path.parent, files[path], 0o644) as temporary:
+                os.replace(temporary, path)
+            _sync(path.parent)
+        for stale in _generated_boards(folder):
+            if stale not in files:
+                for form in FORMS:
+                    stale.with_suffix(f".{form}").unlink(missing_ok=True)
+    return changed
+
+
+def _generated_boards(folder: Path) -> list[Path]:
+    boards = sorted(path for path in folder.glob("*/*.md") if path.parent.name not in RESERVED)
+    return [path for path in boards if _generated(path)]
+
+
+def _generated(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.readline().strip() == MARKER.encode()
+
+
+def _check_publishable(path: Path, record: Record, rules: Rules) -> None:
+    if record.status != "ok" or record.result is None:
+        raise DataError(f"{path}: expected a record with a result to publish, got a run that {record.status}")
+    level = None if record.isolation is None else record.isolation.level
+    if level is None or _STRENGTH.index(level) > _STRENGTH.index(rules.isolation):
+        raise DataError(
+            f"{path}: expected isolation {rules.isolation} to publish, got {level or 'none'}; "
+            f"evaluate with --isolation {rules.isolation}"
+        )
+    if any(flag.startswith("dirty") for flag in record.result.flags):
+        raise DataError(f"{path}: expected a run of committed code to publish, got a dirty one; commit and run again")
+
+
+def _stem(record: Record) -> str:
+    found = _UTC.fullmatch(record.created_utc)
+    if not found:
+        raise DataError(f"created_utc: expected a time like 2026-11-24T08:45:32Z, got {record.created_utc!r}")
+    year, month, day, hour, minute, second = found.groups()[:6]
+    return f"{year}{month}{day}T{hour}{minute}{second}Z-{slug(record.submission.name)}"
+
+
+def _add_both(path: Path, body: bytes, packed: bytes | None) -> None:
+    """Adds the raw file, then the record; takes the raw file back where the record cannot be added."""
+    added = packed is not None and _add(raw_path(path), packed, 0o600)
+    try:
+        _add(path, body, 0o644)
+    except BaseException:
+        if added:
+            raw_path(path).unlink()
+        raise
+
+
+def _add(path: Path, body: bytes, mode: int) -> bool:
+    """Adds a file under a new name, whole or not at all. False where it was there already with the same bytes."""
+    with _temporary(path.parent, body, mode) as temporary:
+        try:
+            _link(temporary, path)
+        except FileExistsError:
+            if path.is_file() and path.read_bytes() == body:
+                return False
+            raise
+    _sync(path.parent)
+    return True
+
+
+def _link(temporary: Path, path: Path) -> None:
+    """Gives the file its name, which must be new."""
+    try:
+        os.link(temporary, path)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK):
+            raise
+        # A file system without hard links: reserve the name, then rename over it.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        try:
+            os.replace(temporary, path)
+        except BaseException:
+            path.unlink()
+            raise
+
+
+@contextlib.contextmanager
+def _temporary(folder: Path, body: bytes, mode: int) -> Iterator[Path]:
+    """A synced file of these bytes in the folder, gone afterwards unless it was renamed."""
+    descriptor, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=folder)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(body)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        yield Path(name)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _bytes(path: Path, limit: int) -> bytes:
+    """All of a plain file. Raises DataError where it is missing, no plain file, unreadable or larger than `limit`."""
+    try:
+        if not path.is_file():
+            raise DataError(f"{path}: expected a file, got {'something else' if path.exists() else 'none'}")
+        with path.open("rb") as file:
+            body = file.read(limit + 1)
+    except OSError as error:
+        raise DataError(f"{path}: expected a readable file, got {error.strerror}") from error
+    if len(body) > limit:
+        raise DataError(f"{path}: expected at most {limit >> 20} MiB, got more")
+    return body
+
+
+@contextlib.contextmanager
+def _machine(folder: Path, what: str = "write") -> Iterator[None]:
+    """An OSError inside becomes one line with the path and what to do."""
+    try:
+        yield
+    except HarnessError:
+        raise
+    except OSError as error:
+        advice = _ADVICE.get(error.errno or 0, "try another folder or disk")
+        where = error.filename2 or error.filename or folder
+        raise MachineError(f"{where}: cannot {what}: {error.strerror or error}; {advice}", kind="disk") from error

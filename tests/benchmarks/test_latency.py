@@ -1,0 +1,114 @@
+"""The judge's times against a plain loop over the same model and crops, and the channel's floor.
+
+Run with `make bench`, nothing else running. Alternating, fresh processes, medians; the ratios are printed
+and kept in the benchmark's extra_info.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from harness.derive import floor_ns
+from harness.judge.floor import Floor
+from harness.judge.isolation import Sandbox
+from harness.judge.isolation.launch import environment
+from harness.judge.machine import usable_cores
+from harness.judge.session import Session, Setting, Staged
+from harness.rules import Rules
+from harness.staging import Target, staged
+from harness.wire import input_bytes
+from tests.conftest import ROOT, MakePackage
+
+ALTERNATIONS, CROPS, WARMUP = 5, 200, 30
+SHAPE = (192, 256, 3)
+
+# A real torch model of about half a millisecond: one convolution on a reduced crop.
+SMALL = """
+import torch
+
+def load(device):
+    torch.manual_seed(0)
+    conv = torch.nn.Conv2d(3, 16, 3, stride=2)
+    head = torch.nn.Linear(16, 6)
+
+    @torch.inference_mode()
+    def predict(crops):
+        pixels = torch.stack([torch.tensor(crop[::2, ::2]) for crop in crops]).permute(0, 3, 1, 2).float()
+        return head(conv(pixels).relu().mean((2, 3))).argmax(1).tolist()
+    return predict
+"""
+
+
+def judged_ms(package: Path, crops: np.ndarray, setting: Setting) -> float:
+    """Mean time of a crop as a record would show it: floor off."""
+    with (
+        Floor(ROOT / "baselines" / "null", crops[0], setting) as nulls,
+        Session(Staged("package", package, 6), setting) as session,
+    ):
+        legs = nulls.leg()
+        session.start_loading()
+        session.finish_loading()
+        times = [session.classify([crop]).elapsed_ns for crop in crops][WARMUP:]
+    mean = statistics.fmean(times)
+    return (mean - floor_ns(tuple(legs), mean)) / 1e6
+
+
+def plain_ms(package: Path, crops_file: Path) -> float:
+    """Mean time of a crop in the plain loop."""
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("plain_loop.py")), str(package), str(crops_file), str(WARMUP)],
+        env=environment(usable_cores(), "/tmp"),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return statistics.fmean(json.loads(done.stdout)) / 1e6
+
+
+@pytest.mark.parametrize(("name", "within"), [("mobilenet_v3_small", 0.05), ("small", 0.10)])
+def test_a_judged_latency_is_that_of_a_plain_loop(  # noqa: PLR0913, PLR0917
+    name: str,
+    within: float,
+    strongest: Sandbox,
+    the_rules: Rules,
+    target: Target,
+    make_package: MakePackage,
+    tmp_path: Path,
+    benchmark: BenchmarkFixture,
+) -> None:
+    crops = np.random.default_rng(0).integers(0, 256, (CROPS + WARMUP, *SHAPE), dtype=np.uint8)
+    np.save(tmp_path / "crops.npy", crops)
+    crops.setflags(write=False)
+    bundled = ROOT / "submissions" / "mobilenet_v3_small_untrained"
+    package = make_package("small", SMALL) if name == "small" else bundled
+    setting = Setting(strongest, the_rules.limits, "cpu", usable_cores(), input_bytes([SHAPE[:2]]))
+    ratios = []
+    with staged(package, target, the_rules.limits) as (_, folder):
+
+        def alternate() -> None:
+            first, second = judged_ms(folder, crops, setting), plain_ms(folder, tmp_path / "crops.npy")
+            ratios.append(first / second)
+            print(f"{name}: judged {first:.3f} ms, plain {second:.3f} ms, ratio {first / second:.3f}")
+
+        benchmark.pedantic(alternate, rounds=ALTERNATIONS)
+    benchmark.extra_info["ratios"] = [round(ratio, 4) for ratio in ratios]
+    assert abs(statistics.median(ratios) - 1) <= within
+
+
+def test_the_floor_with_a_dwell_of_5_ms_is_below_80_us(
+    strongest: Sandbox, the_rules: Rules, benchmark: BenchmarkFixture
+) -> None:
+    crop = np.zeros(SHAPE, np.uint8)
+    setting = Setting(strongest, the_rules.limits, "cpu", usable_cores(), input_bytes([SHAPE[:2]]))
+    with Floor(ROOT / "baselines" / "null", crop, setting) as nulls:
+        legs = benchmark.pedantic(nulls.leg, rounds=5)
+    floors = {leg.dwell_ns: statistics.median(leg.elapsed_ns) - leg.dwell_ns for leg in legs}
+    benchmark.extra_info["floor_us"] = {dwell: round(ns / 1e3, 1) for dwell, ns in floors.items()}
+    print(f"floor: {benchmark.extra_info['floor_us']}")
+    assert floors[5_000_000] < 80_000
