@@ -71,6 +71,7 @@ class Machine(Part, frozen=True):
     versions: dict[str, str]  # of the packages that the sides may use
     governor: str | None = None
     load_1min: float | None = None
+    idle_states_held_off: bool = False  # while times were taken; a sleeping core answers late
     gpu: str | None = None
     driver: str | None = None
     gpu_clock_mhz: int | None = None

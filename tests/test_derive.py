@@ -14,7 +14,7 @@ from harness.rules import Rules
 COUNT = 300
 
 
-def raw(  # noqa: PLR0913 (each is one thing that a test varies)
+def raw(
     ratio: float = 0.8,
     passes: int = 5,
     noise: float = 0.01,

@@ -35,7 +35,7 @@ BANNED = {
     "report": {"torch", "torchvision", "pickle", "os", "pathlib", "time", "datetime", "sklearn"},
     "data": {"torch", "torchvision", "pickle", "time", "datetime"},
     "worker": {"pickle"},
-    **dict.fromkeys(PURE, {"torch", "pickle", "time", "datetime", "random", "subprocess", "socket"}),
+    **{name: {"torch", "pickle", "time", "datetime", "random", "subprocess", "socket"} for name in PURE},
 }
 SOURCES = sorted((ROOT / "harness").rglob("*.py"))
 
@@ -78,6 +78,11 @@ def test_what_a_part_must_not_touch_is_not_imported(path: Path) -> None:
 def test_the_test_labels_are_opened_by_evaluate_alone() -> None:
     users = {str(path.relative_to(ROOT)) for path in SOURCES if "harness.data.answers" in imported(path)}
     assert users == {"harness/cli/judging.py"}
+
+
+def test_labels_are_read_and_written_in_three_places() -> None:
+    users = {str(path.relative_to(ROOT)) for path in SOURCES if "harness.data.labels" in imported(path)}
+    assert users == {"harness/data/answers.py", "harness/data/store.py", "harness/data/writer.py"}
 
 
 def test_only_the_command_line_prints_and_exits() -> None:

@@ -26,7 +26,7 @@ def leaderboard(
     local, more = records.read_all(root / LOCAL)
     for problem in (*problems, *more):
         note(f"harness: skipped: {problem}")
-    boards = rank.boards([*published, *local], rules)
+    boards = rank.boards([*published, *local], rules, local={record.digest for record in local})
     if data is not None:
         boards = tuple(board for board in boards if board.data == data)
     if not boards:

@@ -10,7 +10,8 @@ import numpy as np
 
 import harness
 from harness.derive import derive
-from harness.errors import HarnessError, Owner
+from harness.errors import HarnessError
+from harness.judge.awake import awake
 from harness.judge.clock import utc_now
 from harness.judge.isolation import Sandbox
 from harness.judge.machine import describe, usable_cores
@@ -67,7 +68,9 @@ def evaluate(job: Job, watch: Watch) -> Outcome:
     bench = _bench(job, seed, watch)
     record = _opening(job, seed)
     try:
-        measured = measure(bench, job.exam.labels, job.budget_s)
+        with awake() as held:
+            record = _held(record, held)
+            measured = measure(bench, job.exam.labels, job.budget_s)
     except (HarnessError, KeyboardInterrupt) as error:
         ended = msgspec.structs.replace(
             record, status=_status(error), isolation=bench.isolation, failure=_failure(error)
@@ -110,6 +113,11 @@ def _opening(job: Job, seed: int) -> Record:
     )
 
 
+def _held(record: Record, held: bool) -> Record:
+    machine = msgspec.structs.replace(record.machine, idle_states_held_off=held)
+    return msgspec.structs.replace(record, machine=machine)
+
+
 def _raw(job: Job, seed: int, measured: Measured) -> Raw:
     return Raw(
         classes=job.exam.data.classes,
@@ -130,6 +138,6 @@ def _status(error: BaseException) -> Status:
 
 def _failure(error: HarnessError | KeyboardInterrupt) -> Failure:
     if isinstance(error, KeyboardInterrupt):
-        owner: Owner = "machine"
-        return Failure(owner, "interrupted", "interrupted from the keyboard")
-    return Failure(error.owner, error.kind, error.message)
+        return Failure("machine", "interrupted", "interrupted from the keyboard")
+    message = error.message.encode(errors="replace").decode()  # a name may hold what UTF-8 cannot
+    return Failure(error.owner, error.kind, message)

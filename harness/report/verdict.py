@@ -1,9 +1,8 @@
 """What one record says, in a few lines of at most 80 columns. Pure: a record in, text out."""
 
-from harness.report.clean import clean
-
 from harness.derive import FLAGS
 from harness.record import Latency, Record, Result
+from harness.report.clean import clean
 from harness.rules import Rules
 from harness.stats import Interval
 
@@ -14,10 +13,11 @@ def verdict(record: Record, rules: Rules) -> str:
     assert result is not None, "a failed run has no verdict"
     isolation = "" if record.isolation is None else record.isolation.summary()
     names = clean(record.submission.name, 40), clean(record.data.name, 20), clean(record.baseline.name, 30)
+    awake = "" if machine.idle_states_held_off else "; cores may sleep between crops"
     lines = [
         "{} on {}, baseline {}".format(*names),
         *_rows(result, rules),
-        f"  isolation   {isolation}; {machine.device}, {machine.threads} threads",
+        f"  isolation   {isolation}; {machine.device}, {machine.threads} threads{awake}",
     ]
     if record.submission.weights_of is not None:
         lines.append(f"  transfer    weights of {clean(record.submission.weights_of, 40)}")

@@ -154,9 +154,7 @@ def fit(store: Store, package: Path, recipe: Recipe, fresh: bool) -> None:
         begin, done = perf_counter(), len(log)
         for epoch in range(done, recipe.epochs):
             torch.manual_seed(recipe.seed + epoch)  # so a fit that was stopped draws what it would have drawn
-            loss, speed = train_epoch(
-                net, augmented_batches(pixels, labels, recipe), loss_of, optimiser, schedule
-            )
+            loss, speed = train_epoch(net, augmented_batches(pixels, labels, recipe), loss_of, optimiser, schedule)
             f1 = validation_f1(net, *validation, len(manifest.classes))
             if f1 > max((entry["val_f1"] for entry in log), default=-1.0):
                 best = {name: value.cpu().clone() for name, value in net.state_dict().items()}

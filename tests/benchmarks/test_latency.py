@@ -15,6 +15,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from harness.derive import floor_ns
+from harness.judge.awake import awake
 from harness.judge.floor import Floor
 from harness.judge.isolation import Sandbox
 from harness.judge.isolation.launch import environment
@@ -48,6 +49,7 @@ def load(device):
 def judged_ms(package: Path, crops: np.ndarray, setting: Setting) -> float:
     """Mean time of a crop as a record would show it: floor off."""
     with (
+        awake(),
         Floor(ROOT / "baselines" / "null", crops[0], setting) as nulls,
         Session(Staged("package", package, 6), setting) as session,
     ):
@@ -72,7 +74,7 @@ def plain_ms(package: Path, crops_file: Path) -> float:
 
 
 @pytest.mark.parametrize(("name", "within"), [("mobilenet_v3_small", 0.05), ("small", 0.10)])
-def test_a_judged_latency_is_that_of_a_plain_loop(  # noqa: PLR0913, PLR0917
+def test_a_judged_latency_is_that_of_a_plain_loop(
     name: str,
     within: float,
     strongest: Sandbox,
@@ -106,7 +108,7 @@ def test_the_floor_with_a_dwell_of_5_ms_is_below_80_us(
 ) -> None:
     crop = np.zeros(SHAPE, np.uint8)
     setting = Setting(strongest, the_rules.limits, "cpu", usable_cores(), input_bytes([SHAPE[:2]]))
-    with Floor(ROOT / "baselines" / "null", crop, setting) as nulls:
+    with awake(), Floor(ROOT / "baselines" / "null", crop, setting) as nulls:
         legs = benchmark.pedantic(nulls.leg, rounds=5)
     floors = {leg.dwell_ns: statistics.median(leg.elapsed_ns) - leg.dwell_ns for leg in legs}
     benchmark.extra_info["floor_us"] = {dwell: round(ns / 1e3, 1) for dwell, ns in floors.items()}

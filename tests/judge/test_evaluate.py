@@ -20,7 +20,7 @@ def quiet(what: str, share: float) -> None:
     """A progress bar that nobody sees."""
 
 
-def judge(  # noqa: PLR0913, PLR0917 (what a run is made of)
+def judge(
     submission: Path, baseline: Path, exam: Exam, sandbox: Sandbox, rules: Rules, target: Target, budget_s: float = 1.0
 ) -> Outcome:
     with contextlib.ExitStack() as stack:
@@ -111,7 +111,7 @@ def test_a_failing_baseline_is_not_the_submissions_fault(
     assert outcome.record.failure.owner == "harness"
 
 
-def test_an_interrupted_run_has_a_record_too(  # noqa: PLR0913, PLR0917
+def test_an_interrupted_run_has_a_record_too(
     exam: Exam,
     strongest: Sandbox,
     the_rules: Rules,
@@ -128,7 +128,7 @@ def test_an_interrupted_run_has_a_record_too(  # noqa: PLR0913, PLR0917
     assert isinstance(outcome.error, KeyboardInterrupt)
 
 
-def test_a_fault_of_the_machine_is_tried_once_more(  # noqa: PLR0913, PLR0917
+def test_a_fault_of_the_machine_is_tried_once_more(
     exam: Exam,
     strongest: Sandbox,
     the_rules: Rules,

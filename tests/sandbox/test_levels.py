@@ -96,7 +96,11 @@ def test_the_environment_holds_nothing_of_the_judge(
 def test_nothing_but_the_channel_is_inherited(
     sandbox: Sandbox, the_rules: Rules, target: Target, make_package: MakePackage
 ) -> None:
-    code = "import os; raise ValueError(sorted(os.readlink(f'/proc/self/fd/{n}') for n in os.listdir('/proc/self/fd') if os.path.lexists(f'/proc/self/fd/{n}')))"
+    code = """
+import os
+names = [f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd")]
+raise ValueError(sorted(os.readlink(name) for name in names if os.path.lexists(name)))
+"""
     with open(ROOT / "LICENSE") as held:
         os.set_inheritable(held.fileno(), True)
         said = run_inside(code, sandbox, the_rules, target, make_package)
@@ -159,7 +163,8 @@ from harness import rules, staging
 from harness.judge.isolation import choose
 from harness.judge.session import Session, Setting, Staged
 limits = rules.parse(Path(sys.argv[1]).read_bytes(), "rules").limits
-session = Session(Staged("daemon", Path(sys.argv[3]), 6), Setting(choose(sys.argv[2], limits).sandbox, limits, "cpu", 1, 1 << 16))
+setting = Setting(choose(sys.argv[2], limits).sandbox, limits, "cpu", 1, 1 << 16)
+session = Session(Staged("daemon", Path(sys.argv[3]), 6), setting)
 session.start_loading()
 session.finish_loading()
 from harness.sandbox import processes
@@ -192,7 +197,10 @@ def test_a_judge_that_is_killed_leaves_no_process(
 def test_torch_sees_the_same_processor_inside_as_outside(
     sandbox: Sandbox, the_rules: Rules, target: Target, make_package: MakePackage
 ) -> None:
-    code = "import json, torch; raise ValueError(json.dumps([torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()]))"
+    code = """
+import json, torch
+raise ValueError(json.dumps([torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()]))
+"""
     said = run_inside(code, sandbox, the_rules, target, make_package)
     outside = subprocess.run(
         [sys.executable, "-c", "import torch; print(torch.backends.cpu.get_cpu_capability())"],
