@@ -72,7 +72,7 @@ class Frozen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One rules file."""
 
-    baseline: str  # the baseline's folder in baselines/
+    baseline: str  # the baseline's name in baselines/, or its folder
     canary: str  # a classifier that must be ineligible, else the set is too small or too easy to rank on
     isolation: Level  # least level for published and official records
     score: ScoreRule

@@ -42,13 +42,19 @@ class _Classes(msgspec.Struct):
     classes: tuple[str, ...]
 
 
-def find(root: Path, name: str, home: str) -> Path:
-    """The folder of a package, by path or by its name in `home`. Raises UsageError with the names that there are."""
-    path = resolve(root, name, home)
-    if not path.is_dir():
-        there = sorted(folder.parent.name for folder in (root / home).glob(f"*/{submission.MANIFEST}"))
-        raise UsageError(f"no package {name}: expected a folder; in {home}/ there are: {', '.join(there) or 'none'}")
-    return path
+HOMES = ("submissions", "baselines")
+
+
+def find(root: Path, name: str) -> Path:
+    """The folder of a package, by path or by its name in one of HOMES. Raises UsageError with the names there are."""
+    for home in HOMES:
+        path = resolve(root, name, home)
+        if path.is_dir():
+            return path
+    there = sorted(
+        f"{home}/{path.parent.name}" for home in HOMES for path in (root / home).glob(f"*/{submission.MANIFEST}")
+    )
+    raise UsageError(f"no package {name}: expected a folder; there are: {', '.join(there) or 'none'}")
 
 
 def read_manifest(package: Path) -> submission.Manifest:

@@ -215,8 +215,8 @@ def test_requirements_are_checked_before_anything_runs(
 
 def test_an_unknown_package_lists_those_that_there_are() -> None:
     with pytest.raises(UsageError) as caught:
-        find(ROOT, "no_such_thing", "baselines")
-    assert "colour_histogram, null" in caught.value.message
+        find(ROOT, "no_such_thing")
+    assert "baselines/colour_histogram, baselines/null" in caught.value.message
 
 
 def test_what_a_package_is_checked_for_comes_from_its_weights(make_package: MakePackage) -> None:

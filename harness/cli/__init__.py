@@ -23,6 +23,7 @@ app.command("leaderboard")(board.leaderboard)
 app.command("new")(packages.new)
 app.command("score")(packages.score)
 
+INTERRUPTED = 130
 # The base of typer's own errors, whether typer brings its own click or uses the one that is installed.
 _ClickException: type[Exception] = typer.BadParameter.__mro__[2]
 
@@ -40,12 +41,13 @@ def run(arguments: list[str]) -> int:
         print(f"harness: {error.message}", file=sys.stderr)
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        print("harness: interrupted", file=sys.stderr)
-        return 130
+        code = INTERRUPTED
     except _ClickException as error:
         error.show()  # type: ignore[attr-defined]
         return int(error.exit_code)  # type: ignore[attr-defined]
     except BrokenPipeError:  # `harness leaderboard | head`
         sys.stderr.close()
         return 141
+    if code == INTERRUPTED:  # some versions of typer return it, others raise
+        print("harness: interrupted", file=sys.stderr)
     return int(code or 0)

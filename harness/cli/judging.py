@@ -11,11 +11,15 @@ import typer
 from harness.cli.project import LOCAL, PUBLISHED, data_folder, note, read_rules, watching
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from harness.data.store import Store
     from harness.errors import HarnessError
     from harness.judge.evaluate import Exam, Outcome
     from harness.judge.isolation import Sandbox
+    from harness.record import Package
     from harness.rules import Level, Rules
+    from harness.staging import Target
 
 
 class Device(StrEnum):
@@ -33,7 +37,7 @@ class Demanded(StrEnum):
     process = "process"
 
 
-_Submission = Annotated[str, typer.Argument(help="A package: its folder, or its name in submissions/.")]
+_Submission = Annotated[str, typer.Argument(help="A package: its folder, or its name in submissions/ or baselines/.")]
 _Isolation = Annotated[Demanded | None, typer.Option(help="Demand a level. Default: the strongest here.")]
 
 
@@ -55,8 +59,8 @@ def evaluate(
     root = project_root()
     rules = read_rules(root)
     budget_s = seconds(budget)
-    package = staging.find(root, submission, "submissions")
-    rival = staging.find(root, baseline or rules.baseline, "baselines")
+    package = staging.find(root, submission)
+    rival = staging.find(root, baseline or rules.baseline)
     exam = open_exam(data_folder(root, data))
     records.check_writable(root / LOCAL)
     sandbox = announce(isolation, rules)
@@ -65,7 +69,7 @@ def evaluate(
     with contextlib.ExitStack() as stack:
         job = judge.Job(
             submission=judge.Entry(*stack.enter_context(staging.staged(package, theirs, rules.limits))),
-            baseline=judge.Entry(*stack.enter_context(staging.staged(rival, ours, rules.limits))),
+            baseline=judge.Entry(*stack.enter_context(_staged_baseline(rival, ours, rules))),
             null=stack.enter_context(staging.staged(root / "baselines" / "null", ours, rules.limits))[1],
             exam=exam,
             rules=rules,
@@ -99,7 +103,7 @@ def check(
 
     root = project_root()
     rules = read_rules(root)
-    package = staging.find(root, submission, "submissions")
+    package = staging.find(root, submission)
     target = staging.likely_target(package, data)
     if data is not None:
         target = target._replace(classes=_open(data_folder(root, data)).manifest.classes)
@@ -197,6 +201,19 @@ def seconds(text: str) -> float:
     if not found:
         raise UsageError(f"--budget: expected a time like 45s or 2m, got {text!r}")
     return float(found[1]) * {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}[found[2]]
+
+
+@contextlib.contextmanager
+def _staged_baseline(package: Path, target: "Target", rules: "Rules") -> "Iterator[tuple[Package, Path]]":
+    """A baseline that cannot be staged is not the submission's fault."""
+    from harness import staging
+    from harness.errors import HarnessError, SubmissionError
+
+    try:
+        with staging.staged(package, target, rules.limits) as entry:
+            yield entry
+    except SubmissionError as error:
+        raise HarnessError(f"the baseline {error.message}", kind="baseline") from error
 
 
 def _open(path: Path) -> "Store":

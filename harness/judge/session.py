@@ -70,6 +70,7 @@ class Session:
         self._classes, self._trusted = staged.classes, staged.trusted
         self._limits, self._clock = setting.limits, setting.clock
         self._begun = self._clock.now_ns()
+        self._fault_of_package: SubmissionError | None = None
         self._channel = Channel(setting.capacity, self._clock)
         launch = Launch(
             script="worker/__main__.py",
@@ -98,8 +99,8 @@ class Session:
     ) -> None:
         self._started.kill()
         self._channel.close()
-        if isinstance(error, SubmissionError) and error.log is None:
-            error.log = self.log()
+        if error is not None and error is self._fault_of_package:  # not what another session raised
+            self._fault_of_package.log = self.log()
 
     def log(self) -> str:
         """What it printed."""
@@ -184,9 +185,9 @@ class Session:
         message = f"{self.name}: {text}"
         if self._trusted:
             return HarnessError(f"{message} (it is not the submission that failed)", kind="baseline_failed")
-        if kind.endswith("_timeout"):
-            return SubmissionTimeout(message, kind=kind)
-        return SubmissionError(message, kind=kind)
+        timeout = kind.endswith("_timeout")
+        self._fault_of_package = (SubmissionTimeout if timeout else SubmissionError)(message, kind=kind)
+        return self._fault_of_package
 
 
 def _ending(code: int | None) -> str:

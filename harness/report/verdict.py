@@ -27,12 +27,13 @@ def verdict(record: Record, rules: Rules) -> str:
 
 def _rows(result: Result, rules: Rules) -> list[str]:
     passes = len(result.log_ratios)
-    steady = "steady" if result.steady else "wide: raise --budget, or close what else runs"
+    steady = "steady" if result.steady else "wide"
+    hint = "" if result.steady else "; a longer --budget narrows it"
     frozen = "frozen" if result.baseline_f1_frozen else "here"
     return [
         f"  macro F1    {_with(result.f1, '.4f')} on other photos; baseline {result.baseline_f1:.4f} ({frozen})",
-        f"  time ratio  {_with(result.time_ratio, '.4f')}, {passes} passes, {steady}",
-        f"              {speed(result.time_ratio.value)}",
+        f"  time ratio  {_with(result.time_ratio, '.3f')}, {passes} passes, {steady}",
+        f"              {speed(result.time_ratio.value)}{hint}",
         f"  score       {_with(result.score, '.4f')} on a rerun; lower is better",
         f"              {_range(result.score_photos, '.3f')} on other photos",
         f"  latency     {latency(result.submission_latency)}",

@@ -17,6 +17,7 @@ from harness.record import Isolation
 from harness.rules import Level, Limits
 from harness.sandbox import landlock
 
+PLATFORM: str = sys.platform
 LEVELS: tuple[Level, ...] = ("bwrap", "landlock", "process")
 _APPARMOR = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
 
@@ -43,10 +44,8 @@ def choose(demanded: Level | None, limits: Limits) -> Chosen:
 
     Raises MachineError where the demanded one does not hold (the message names the fix) and off Linux.
     """
-    if sys.platform != "linux":
-        raise MachineError(
-            f"expected Linux, got {sys.platform}: harness isolates with Linux' own means", kind="platform"
-        )
+    if PLATFORM != "linux":
+        raise MachineError(f"expected Linux, got {PLATFORM}: harness isolates with Linux' own means", kind="platform")
     missing: dict[Level, str] = {}
     for level in LEVELS if demanded is None else (demanded,):
         found = _probe(level, limits)

@@ -1,0 +1,341 @@
+"""The commands as a user types them: real processes, exit codes, one line for each mistake."""
+
+import csv
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PREDICT, ROOT, spinning
+
+Done = subprocess.CompletedProcess[str]
+
+
+class Project:
+    """A project of its own: rules with small passes, the bundled packages, a practice set of a few photos."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        shutil.copytree(ROOT / "baselines", root / "baselines", ignore=shutil.ignore_patterns("weights", "__pycache__"))
+        shutil.copytree(
+            ROOT / "submissions", root / "submissions", ignore=shutil.ignore_patterns("weights", "__pycache__")
+        )
+        rules = root / "baselines" / "rules.toml"
+        text = rules.read_text().replace("answer_s = 10.0", "answer_s = 1.0")
+        text = text.replace('baseline = "submissions/template"', 'baseline = "colour_histogram"')  # fitted in a second
+        rules.write_text(
+            text.replace("subset_crops = 150", "subset_crops = 30").replace("subset_s = 3.0", "subset_s = 0.1")
+        )
+        for name in ("sharp", "blunt"):
+            self.package(name, spinning(300 if name == "sharp" else 600))
+
+    def package(self, name: str, predict: str, manifest: str | None = None) -> None:
+        folder = self.root / "submissions" / name
+        folder.mkdir(exist_ok=True)
+        (folder / "submission.toml").write_text(f'name = "{name}"\n' if manifest is None else manifest)
+        (folder / "predict.py").write_text(predict)
+
+    def environment(self) -> dict[str, str]:
+        return os.environ | {"HARNESS_ROOT": str(self.root), "COLUMNS": "80"}
+
+    def run(self, *arguments: str, code: int = 0) -> Done:
+        done = subprocess.run(
+            [sys.executable, "-m", "harness", *arguments],
+            capture_output=True,
+            text=True,
+            env=self.environment(),
+            cwd=self.root,
+            check=False,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done
+
+    def error(self, *arguments: str, code: int) -> str:
+        """The one line that a command fails with."""
+        lines = self.run(*arguments, code=code).stderr.strip().splitlines()
+        errors = [line for line in lines if line.startswith("harness: ")]
+        assert len(errors) == 1, lines
+        return errors[0]
+
+    def local(self) -> list[dict[str, object]]:
+        """This machine's records, oldest first."""
+        paths = sorted(self.root.glob("leaderboard/local/*.json"), key=lambda path: path.stat().st_mtime_ns)
+        return [json.loads(path.read_text()) for path in paths]
+
+
+@pytest.fixture(scope="session")
+def practice(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A prepared practice set and a fitted colour histogram, made once."""
+    project = Project(tmp_path_factory.mktemp("practice") / "project")
+    said = project.run("prepare", "synthetic", "--name", "practice", "--photos", "30").stdout
+    assert "6 classes" in said
+    subprocess.run(
+        [sys.executable, "baselines/colour_histogram/fit.py", "--data", "practice"],
+        cwd=project.root,
+        env=project.environment(),
+        check=True,
+        capture_output=True,
+    )
+    return project.root
+
+
+@pytest.fixture
+def project(practice: Path, tmp_path: Path) -> Project:
+    """A fresh project with the practice set in it."""
+    project = Project(tmp_path / "project")
+    shutil.copytree(practice / "data", project.root / "data")
+    weights = Path("baselines") / "colour_histogram" / "weights"
+    shutil.copytree(practice / weights, project.root / weights)
+    return project
+
+
+def test_evaluate_and_leaderboard(project: Project) -> None:
+    done = project.run("evaluate", "submissions/blunt", "--budget", "1s")
+    for word in ("macro F1", "time ratio", "score", "p50", "isolation", "record", "target"):
+        assert word in done.stdout
+    assert all(len(line) <= 80 for line in done.stdout.splitlines()[:-1])
+    assert "isolation: " in done.stderr
+    project.run("evaluate", "sharp", "--budget", "1s")
+    board = project.run("leaderboard").stdout
+    assert all(len(line) <= 80 for line in board.splitlines())
+    assert "\x1b" not in board
+    assert "sharp" in board
+    assert "blunt" in board
+    rows = list(csv.DictReader(io.StringIO(project.run("leaderboard", "--format", "csv").stdout)))
+    boards = json.loads(project.run("leaderboard", "--format", "json", "--data", "practice").stdout)
+    assert {row["submission"] for row in rows} >= {"sharp", "blunt"}
+    assert {row["submission"]["name"] for row in boards[0]["rows"]} == {"sharp", "blunt"}
+    assert "| " in project.run("leaderboard", "--format", "md").stdout
+    assert "no records of nothing yet" in project.run("leaderboard", "--data", "nothing").stderr
+
+
+def test_the_record_has_its_raw_file_and_only_the_owner_reads_it(project: Project) -> None:
+    project.run("evaluate", "sharp", "--budget", "1s")
+    (record,) = project.local()
+    assert record["status"] == "ok"
+    (raw,) = project.root.glob("leaderboard/local/*.raw.json.gz")
+    assert raw.stat().st_mode & 0o777 == 0o600
+
+
+def test_new_check_fit_evaluate(project: Project) -> None:
+    assert "submissions/mine" in project.run("new", "mine").stdout
+    assert 'name = "mine"' in (project.root / "submissions" / "mine" / "submission.toml").read_text()
+    message = project.error("evaluate", "mine", "--budget", "1s", code=4)
+    assert "no weights for practice" in message
+    assert "python submissions/mine/fit.py --data practice" in message
+    subprocess.run(
+        [sys.executable, "submissions/mine/fit.py", "--data", "practice", "--epochs", "1"],
+        cwd=project.root,
+        env=project.environment(),
+        check=True,
+        capture_output=True,
+    )
+    checked = project.run("check", "mine").stdout
+    assert checked.count("ok ") == 8
+    assert "3000x2000" in checked
+    assert "score" in project.run("evaluate", "mine", "--budget", "1s").stdout
+
+
+def test_check_names_each_crop_that_fails(project: Project) -> None:
+    fragile = "def load(device):\n    return lambda crops: [0] if crops[0].shape[0] > 1 else [1 // 0]\n"
+    project.package("fragile", fragile)
+    done = project.run("check", "fragile", code=4)
+    failing = [line for line in done.stdout.splitlines() if line.startswith("FAIL")]
+    assert [line.split(":")[0] for line in failing] == ["FAIL  crop of 1x1", "FAIL  crop of 1x500"]
+    assert "ZeroDivisionError" in failing[0]
+
+
+def test_score_has_the_competitions_constants(project: Project) -> None:
+    assert "score 1.1950" in project.run("score", "--f1", "0.7", "--time", "60").stdout.replace("1.1951", "1.1950")
+    own = project.run("score", "--f1", "0.5", "--time", "5", "--baseline-f1", "0.5", "--baseline-time", "10").stdout
+    assert "score 0.7500" in own
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-0.1", "1.1"])
+def test_score_refuses_what_is_no_f1(value: str, project: Project) -> None:
+    assert "F1: expected a number from 0 to 1" in project.error("score", "--f1", value, "--time", "60", code=2)
+
+
+def test_mistakes_on_the_command_line(project: Project) -> None:
+    assert "no package nobody" in project.error("evaluate", "nobody", code=2)
+    assert "there are: baselines/colour_histogram, baselines/null, submissions/blunt" in project.error(
+        "check", "nobody", code=2
+    )
+    assert "no data set other" in project.error("evaluate", "sharp", "--data", "other", code=3)
+    assert "beside it: practice" in project.error("evaluate", "sharp", "--data", "other", code=3)
+    assert "no package elsewhere" in project.error("evaluate", "sharp", "--baseline", "elsewhere", code=2)
+    assert "--budget: expected a time like 45s" in project.error("evaluate", "sharp", "--budget", "soon", code=2)
+    assert "--format: expected one of" in project.error("leaderboard", "--format", "xml", code=2)
+    assert "it is there already" in project.error("new", "template", code=2)
+    assert "expected a name" in project.error("new", "../x", code=2)
+    assert "expected submission.toml" in project.error("evaluate", "baselines", code=4)
+    project.run("evaluate", "sharp", "--isolation", "vault", code=2)
+    project.run("nothing", code=2)
+
+
+def test_no_data_set_at_all(project: Project) -> None:
+    shutil.rmtree(project.root / "data")
+    assert "`harness prepare folder DIR --name NAME`" in project.error("evaluate", "sharp", code=2)
+
+
+def test_a_project_without_rules(project: Project) -> None:
+    (project.root / "baselines" / "rules.toml").unlink()
+    assert "HARNESS_ROOT" in project.error("leaderboard", code=2)
+
+
+def test_damaged_rules_name_the_key(project: Project) -> None:
+    rules = project.root / "baselines" / "rules.toml"
+    rules.write_text(rules.read_text().replace("f1_slope = 20.0", "slope = 20.0"))
+    assert "`slope` - at `$.score`" in project.error("leaderboard", code=3)
+
+
+FAILING = {
+    "raises": ("def load(device):\n    return lambda crops: [1 // 0]\n", 4, "ZeroDivisionError"),
+    "hangs": ("import time\ndef load(device):\n    return lambda crops: time.sleep(99)\n", 5, "within 1 s"),
+    "crashes": ("import os\ndef load(device):\n    return lambda crops: os.abort()\n", 4, "SIGABRT"),
+    "bare": ("x = 1\n", 4, "expected a function load(device)"),
+}
+
+
+@pytest.mark.parametrize("name", FAILING)
+def test_a_failed_evaluation_leaves_a_record_and_its_log(name: str, project: Project) -> None:
+    source, code, says = FAILING[name]
+    project.package(name, source)
+    done = project.run("evaluate", name, "--budget", "1s", code=code)
+    assert says in done.stderr.splitlines()[-1]
+    (record,) = project.local()
+    assert record["status"] == "failed"
+    failure = record["failure"]
+    assert isinstance(failure, dict)
+    assert failure["owner"] == "submission"
+    assert says in failure["message"]
+    if name == "raises":
+        (log,) = project.root.glob("leaderboard/local/*.log")
+        assert "Traceback" in log.read_text()
+        assert f"log: leaderboard/local/{log.name}" in done.stderr
+    assert says.split()[0] in project.run("leaderboard").stdout
+
+
+def test_requirements_and_classes_are_checked_before_anything_runs(project: Project) -> None:
+    project.package("needy", "raise SystemExit", 'name = "needy"\nrequires = ["no-such-thing>=3"]\n')
+    assert "no-such-thing>=3 (not installed)" in project.error("evaluate", "needy", code=4)
+    project.package("cats", "raise SystemExit", 'name = "cats"\nclasses = ["Cat", "Dog"]\n')
+    message = project.error("evaluate", "cats", code=4)
+    assert "Styrofoam" in message
+    assert "Cat, Dog" in message
+
+
+def test_an_unwritable_leaderboard_is_said_before_the_run(project: Project) -> None:
+    (project.root / "leaderboard").write_text("a file where a folder is expected")
+    begun = time.monotonic()
+    message = project.error("evaluate", "sharp", code=1)
+    assert "leaderboard" in message
+    assert time.monotonic() - begun < 10
+
+
+def test_a_level_that_is_missing_names_the_fix(project: Project) -> None:
+    code = (
+        "import sys\n"
+        "from harness.judge import isolation\n"
+        "isolation.binaries = lambda: []\n"
+        "from harness.cli import run\n"
+        "sys.exit(run(['evaluate', 'sharp', '--isolation', 'bwrap']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=project.environment(),
+        cwd=project.root,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "isolation bwrap: this machine does not have it: no bwrap program; apt-get install bubblewrap" in done.stderr
+
+
+def test_other_systems_are_told_so(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from harness.cli import run
+
+    monkeypatch.setenv("HARNESS_ROOT", str(project.root))
+    monkeypatch.setattr("harness.judge.isolation.PLATFORM", "darwin")
+    assert run(["evaluate", "sharp"]) == 1
+    assert "expected Linux, got darwin" in capsys.readouterr().err
+
+
+def test_a_corrupt_photo_is_named_and_can_be_skipped(project: Project) -> None:
+    from harness.data.synthetic import render_folder
+
+    photos = project.root / "photos"
+    render_folder(photos, 8, 0)
+    (photos / "Metal" / "broken.jpg").write_bytes(b"\xff\xd8\xff no photo")
+    message = project.error("prepare", "folder", "photos", "--name", "mine", code=3)
+    assert "Metal/broken.jpg" in message
+    assert "--skip-bad" in message
+    assert not (project.root / "data" / "mine").exists()
+    said = project.run("prepare", "folder", "photos", "--name", "mine", "--skip-bad").stdout
+    assert "left out: 1" in said
+    assert "Metal/broken.jpg" in said
+
+
+def test_ctrl_c_ends_the_workers_and_leaves_a_record(project: Project) -> None:
+    project.package("slow", "import time\ndef load(device):\n    return lambda crops: time.sleep(0.2) or [0]\n")
+    judge = subprocess.Popen(
+        [sys.executable, "-m", "harness", "evaluate", "slow"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=project.environment(),
+        cwd=project.root,
+    )
+    time.sleep(4.0)
+    judge.send_signal(signal.SIGINT)
+    _, said = judge.communicate(timeout=20)
+    assert judge.returncode == 130, said
+    assert "harness: interrupted" in said
+    assert project.local()[-1]["status"] == "interrupted"
+    assert "harness-package-" not in str(list(Path("/proc").glob("[0-9]*/cwd")))
+
+
+def test_publishing_moves_the_record_and_writes_its_boards(project: Project) -> None:
+    demanded = project.run("check", "sharp").stderr
+    if "isolation: bwrap" not in demanded:
+        pytest.skip("publishing needs bubblewrap")
+    project.run("evaluate", "sharp", "--budget", "1s", "--publish")
+    assert not list(project.root.glob("leaderboard/local/*.json"))
+    assert len(list(project.root.glob("leaderboard/records/*.raw.json.gz"))) == 1
+    project.run("leaderboard", "--write")
+    boards = list(project.root.glob("leaderboard/practice/*"))
+    assert {path.suffix for path in boards} == {".md", ".csv", ".json"}
+    assert "practice" in (project.root / "leaderboard" / "README.md").read_text()
+
+
+def test_help_and_leaderboard_load_no_torch_and_no_scikit_learn(project: Project) -> None:
+    code = (
+        "import sys; from harness.cli import run; run({arguments!r});"
+        " print(sorted({{'torch', 'sklearn', 'PIL'}} & set(sys.modules)))"
+    )
+    for arguments in (["leaderboard"], ["--help"], ["score", "--f1", "0.7", "--time", "60"]):
+        done = subprocess.run(
+            [sys.executable, "-c", code.format(arguments=arguments)],
+            capture_output=True,
+            text=True,
+            env=project.environment(),
+            cwd=project.root,
+            check=True,
+        )
+        assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_readmes_two_lines_are_a_submission(project: Project) -> None:
+    project.package("plain", PREDICT)
+    project.run("check", "plain")
