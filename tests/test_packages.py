@@ -1,0 +1,141 @@
+"""The bundled packages, in process: right count and type on crops of odd sizes, the same answers twice."""
+
+import contextlib
+import json
+import os
+import shutil
+import statistics
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import perf_counter_ns
+
+import numpy as np
+import pytest
+
+from harness.data.store import open_store
+from harness.data.synthetic import prepare_synthetic
+from harness.data.weights import read_info
+from harness.worker import runtimes
+from tests.conftest import CLASSES, ROOT
+
+PACKAGES = {
+    "null": "baselines",
+    "colour_histogram": "baselines",
+    "template": "submissions",
+    "mobilenet_v3_small_untrained": "submissions",
+}
+OWN_MODULES = ("predict", "model", "preprocess", "histogram", "fit")
+Predict = Callable[[list[np.ndarray]], object]
+
+
+def silent(done: int, total: int) -> None:
+    """A progress bar that nobody sees."""
+
+
+@contextlib.contextmanager
+def inside(folder: Path) -> Iterator[None]:
+    """As in a worker: the package's folder is the current one and the first place for imports."""
+    before, path = Path.cwd(), sys.path[:]
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+        sys.path[:] = path
+        for name in OWN_MODULES:
+            sys.modules.pop(name, None)
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Copies of the packages, those that can be fitted fitted on a small practice set by their own code."""
+    home = tmp_path_factory.mktemp("packages")
+    prepare_synthetic(home / "practice", "practice", 24, 0, silent)
+    store = open_store(home / "practice")
+    copies = {}
+    for name, where in PACKAGES.items():
+        copy = copies[name] = home / name
+        shutil.copytree(ROOT / where / name, copy, ignore=shutil.ignore_patterns("weights", "__pycache__"))
+        (copy / "classes.json").write_text(json.dumps(CLASSES))
+        if not (copy / "fit.py").exists():
+            continue
+        with inside(copy):
+            sys.path.insert(0, str(copy))
+            import fit
+
+            if name == "template":
+                fit.fit(store, copy, fit.Recipe(epochs=2), True)
+            else:
+                fit.fit(store, copy, "practice")
+        for ending in ("safetensors", "json"):
+            shutil.copy(copy / "weights" / f"practice.{ending}", copy / f"weights.{ending}")
+    return copies
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_a_package_answers_crops_of_any_size_alone_and_together(name: str, fitted: dict[str, Path]) -> None:
+    rng = np.random.default_rng(0)
+    sizes = ((1, 1), (1, 500), (500, 1), (2000, 3), (3000, 2000), (192, 256))
+    crops = [rng.integers(0, 256, (*size, 3), dtype=np.uint8) for size in sizes]
+    copies = [crop.copy() for crop in crops]
+    for crop in crops:
+        crop.setflags(write=False)
+    with inside(fitted[name]):
+        predict: Predict = runtimes.load(fitted[name], "cpu")
+        alone = [runtimes.labels_of(predict([crop]), 1)[0] for crop in crops]
+        again = [runtimes.labels_of(predict([crop]), 1)[0] for crop in crops]
+        together = runtimes.labels_of(predict(crops), len(crops))
+    assert alone == again == together
+    assert set(alone) <= set(range(6))
+    assert all(np.array_equal(crop, copy) for crop, copy in zip(crops, copies, strict=True))
+
+
+@pytest.mark.parametrize("name", ["colour_histogram", "template"])
+def test_fitted_weights_name_their_classes_and_data(name: str, fitted: dict[str, Path]) -> None:
+    info = read_info(fitted[name] / "weights.json")
+    assert info.classes == CLASSES
+    assert len(info.data_digest) == 64
+    assert info.recipe
+    assert info.log
+
+
+def test_the_nulls_dwell_is_the_time_that_it_says(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "baselines" / "null", tmp_path / "null")
+    (tmp_path / "null" / "dwell_ns").write_text("2000000")
+    with inside(tmp_path / "null"):
+        predict: Predict = runtimes.load(tmp_path / "null", "cpu")
+        times = []
+        for _ in range(30):
+            begin = perf_counter_ns()
+            predict([])
+            times.append(perf_counter_ns() - begin)
+    assert statistics.median(times) == pytest.approx(2_000_000, rel=0.1)
+
+
+def test_a_fit_that_was_stopped_goes_on_to_the_same_weights(
+    fitted: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from safetensors.numpy import load_file
+
+    store = open_store(fitted["template"].parent / "practice")
+    copy = tmp_path / "template"
+    shutil.copytree(fitted["template"], copy, ignore=shutil.ignore_patterns("weights*"))
+    with inside(copy):
+        sys.path.insert(0, str(copy))
+        import fit
+
+        real, epochs = fit.train_epoch, []
+
+        def stopped(*arguments: object) -> object:
+            epochs.append(1)
+            if len(epochs) == 2:
+                raise KeyboardInterrupt
+            return real(*arguments)
+
+        monkeypatch.setattr(fit, "train_epoch", stopped)
+        fit.fit(store, copy, fit.Recipe(epochs=2), True)
+        monkeypatch.setattr(fit, "train_epoch", real)
+        fit.fit(store, copy, fit.Recipe(epochs=2), False)
+    whole, resumed = (load_file(p / "weights" / "practice.safetensors") for p in (fitted["template"], copy))
+    assert all(np.allclose(whole[name], resumed[name], atol=1e-5) for name in whole)
