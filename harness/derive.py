@@ -61,7 +61,6 @@ def derive(raw: Raw, rules: Rules) -> Result:
     photo_scores = np.array(
         [score(f, ratio.value, b, rules.score) for f, b in zip(f1_draws.tolist(), against.tolist(), strict=True)]
     )
-    least = rules.least_f1(baseline_f1)
     return Result(
         log_ratios=tuple(log_ratios.tolist()),
         time_ratio=ratio,
@@ -78,9 +77,9 @@ def derive(raw: Raw, rules: Rules) -> Result:
         baseline_floor_us=baseline.floor_ns / 1e3,
         classes=_class_results(raw.classes, confusions.sum(axis=0)),
         confusion=tuple(tuple(row) for row in confusions.sum(axis=0).tolist()),
-        eligible=f1 >= least,
-        target_met=f1 >= baseline_f1 and ratio.value <= rules.target.time_ratio,
-        steady=_steady(ratio, rules.protocol.steady_half_width),
+        eligible=rules.is_eligible(f1, baseline_f1),
+        target_met=rules.meets_target(f1, baseline_f1, ratio.value),
+        steady=rules.is_steady(ratio),
         flags=_flags(raw, rules, submission, measured_f1),
     )
 
@@ -197,11 +196,6 @@ def _latency(ns: Floats) -> Latency:
 def _class_results(names: tuple[str, ...], confusion: Floats) -> tuple[ClassResult, ...]:
     columns = (column.tolist() for column in class_scores(confusion))
     return tuple(ClassResult(*row) for row in zip(names, *columns, strict=True))
-
-
-def _steady(ratio: Interval, half_width: float) -> bool:
-    half = ratio.half_width
-    return half is not None and half <= half_width * ratio.value
 
 
 def _flags(raw: Raw, rules: Rules, submission: _Answers, measured_f1: float) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import msgspec
 
 from harness.errors import DataError
 from harness.score import ScoreRule
+from harness.stats import Interval
 
 Level = Literal["bwrap", "landlock", "process"]
 
@@ -94,6 +95,19 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def least_f1(self, baseline_f1: float) -> float:
         """The eligibility floor for a baseline's F1."""
         return max(baseline_f1 - self.eligible.f1_drop, self.eligible.f1_share * baseline_f1)
+
+    def is_eligible(self, f1: float, baseline_f1: float) -> bool:
+        """Whether an entry of this F1 may be ranked."""
+        return f1 >= self.least_f1(baseline_f1)
+
+    def meets_target(self, f1: float, baseline_f1: float, time_ratio: float) -> bool:
+        """Whether the target is met: F1 at least the baseline's, time ratio at most the target's."""
+        return f1 >= baseline_f1 and time_ratio <= self.target.time_ratio
+
+    def is_steady(self, time_ratio: Interval) -> bool:
+        """Whether the time ratio's interval is as narrow as the rules ask."""
+        half = time_ratio.half_width
+        return half is not None and half <= self.protocol.steady_half_width * time_ratio.value
 
 
 def parse(text: bytes, source: str) -> Rules:

@@ -16,7 +16,7 @@ ALLOWED: dict[str, set[str]] = {
     "score": {"errors"},
     "stats": {"metrics"},
     "paths": {"errors"},
-    "rules": {"errors", "score"},
+    "rules": {"errors", "score", "stats"},
     "record": {"errors", "rules", "stats"},
     "derive": {"metrics", "record", "rules", "score", "stats"},
     "submission": {"errors", "wire"},

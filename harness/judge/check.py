@@ -7,7 +7,6 @@ import numpy as np
 
 from harness.errors import SubmissionError
 from harness.judge.session import Session, Setting, Staged
-from harness.record import Isolation
 
 # (height, width): smallest, thinnest, the data sets' usual size, a large photo
 ODD_SIZES = ((1, 1), (1, 500), (500, 1), (2000, 3), (192, 256), (3000, 2000))
@@ -18,13 +17,6 @@ class Tried(NamedTuple):
 
     what: str
     error: SubmissionError | None
-
-
-class Checked(NamedTuple):
-    """What was seen while checking."""
-
-    isolation: Isolation
-    tried: list[Tried]
 
 
 def check(staged: Staged, setting: Setting) -> Iterator[Tried]:

@@ -175,10 +175,9 @@ def _verdicts(results: Sequence[Result], ratio: Interval, f1: float, scale: Scal
         eligible = all(result.eligible for result in results)
         met = eligible and all(result.target_met for result in results)
         return eligible, met, all(result.steady for result in results)
-    eligible = f1 >= scale.rules.least_f1(scale.baseline_f1)
-    met = eligible and f1 >= scale.baseline_f1 and ratio.value <= scale.rules.target.time_ratio
-    half = ratio.half_width
-    return eligible, met, half is not None and half <= scale.rules.protocol.steady_half_width * ratio.value
+    eligible = scale.rules.is_eligible(f1, scale.baseline_f1)
+    met = eligible and scale.rules.meets_target(f1, scale.baseline_f1, ratio.value)
+    return eligible, met, scale.rules.is_steady(ratio)
 
 
 def _reason(eligible: bool, sound: bool, f1: float, scale: Scale) -> str | None:
