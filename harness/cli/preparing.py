@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.project import counting
+from harness.cli.project import counting, new_data_folder
 
 if TYPE_CHECKING:
     from harness.data.store import Manifest
@@ -25,7 +25,7 @@ def folder(
     from harness.data.folder import PrepareSettings, prepare_folder
     from harness.paths import project_root
 
-    target = project_root() / "data" / name
+    target = new_data_folder(project_root(), name)
     with counting("photos") as progress:
         manifest = prepare_folder(source, target, name, PrepareSettings(seed=seed, skip_bad=skip_bad), progress)
     print(summary(manifest))
@@ -42,7 +42,7 @@ def synthetic(
     from harness.paths import project_root
 
     with counting("photos") as progress:
-        manifest = prepare_synthetic(project_root() / "data" / name, name, photos, seed, progress)
+        manifest = prepare_synthetic(new_data_folder(project_root(), name), name, photos, seed, progress)
     print(summary(manifest))
 
 

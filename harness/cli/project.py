@@ -34,6 +34,13 @@ def data_folder(root: Path, name: str | None) -> Path:
     raise UsageError(f"--data: expected one of {', '.join(path.name for path in there)}, got none")
 
 
+def new_data_folder(root: Path, name: str) -> Path:
+    """Where a data set of this name is made. Raises UsageError on a name that leads elsewhere."""
+    if Path(name).name != name or name.startswith("."):
+        raise UsageError(f"--name: expected a plain name, got {name!r}")
+    return root / "data" / name
+
+
 def note(text: str) -> None:
     """A line for the person, not for a pipe."""
     print(text, file=sys.stderr)

@@ -176,6 +176,7 @@ def test_mistakes_on_the_command_line(project: Project) -> None:
     assert "--format: expected one of" in project.error("leaderboard", "--format", "xml", code=2)
     assert "it is there already" in project.error("new", "template", code=2)
     assert "expected a name" in project.error("new", "../x", code=2)
+    assert "expected a plain name" in project.error("prepare", "synthetic", "--name", "../x", code=2)
     assert "expected submission.toml" in project.error("evaluate", "baselines", code=4)
     project.run("evaluate", "sharp", "--isolation", "vault", code=2)
     project.run("nothing", code=2)
