@@ -12,10 +12,13 @@ from time import perf_counter_ns
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from harness.data.folder import PrepareSettings, prepare_folder
 from harness.data.store import open_store
 from harness.data.synthetic import prepare_synthetic
-from harness.data.weights import read_info
+from harness.data.weights import WeightsInfo, read_info, write_weights
+from harness.errors import DataError
 from harness.worker import runtimes
 from tests.conftest import CLASSES, ROOT
 
@@ -73,6 +76,22 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return copies
 
 
+@pytest.fixture(scope="module")
+def tinted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of coarse noise in which one channel, the class, is stronger than the others."""
+    home, rng = tmp_path_factory.mktemp("tinted"), np.random.default_rng(0)
+    for channel, name in enumerate(("red", "green", "blue")):
+        (home / "photos" / name).mkdir(parents=True)
+        for number in range(30):
+            noise = rng.integers(0, 160, (6, 8, 3), dtype=np.uint8)
+            noise[..., channel] += 80
+            photo = Image.fromarray(noise.repeat(8, axis=0).repeat(8, axis=1))
+            photo.save(home / "photos" / name / f"{number}.png")
+    settings = PrepareSettings(shares=(0.6, 0.2, 0.1, 0.1))
+    prepare_folder(home / "photos", home / "tinted", "tinted", settings, silent)
+    return home / "tinted"
+
+
 @pytest.mark.parametrize("name", PACKAGES)
 def test_a_package_answers_crops_of_any_size_alone_and_together(name: str, fitted: dict[str, Path]) -> None:
     rng = np.random.default_rng(0)
@@ -100,6 +119,44 @@ def test_fitted_weights_name_their_classes_and_data(name: str, fitted: dict[str,
     assert info.log
 
 
+@pytest.mark.parametrize("name", ["colour_histogram", "template"])
+def test_a_fit_learns_what_is_easy(name: str, tinted: Path, tmp_path: Path) -> None:
+    copy = tmp_path / name
+    shutil.copytree(ROOT / PACKAGES[name] / name, copy, ignore=shutil.ignore_patterns("weights", "__pycache__"))
+    with inside(copy):
+        sys.path.insert(0, str(copy))
+        import fit
+
+        if name == "template":
+            fit.fit(open_store(tinted), copy, fit.Recipe(epochs=15, batch=8), True)
+        else:
+            fit.fit(open_store(tinted), copy, "tinted")
+    log = read_info(copy / "weights" / "tinted.json").log
+    assert max(float(entry["val_f1"]) for entry in log) > 0.7  # chance is 1/3
+
+
+def test_weights_come_back_as_they_were_written(tmp_path: Path) -> None:
+    from safetensors.numpy import load_file
+
+    tensors = {"turned": np.arange(6, dtype=np.float32).reshape(2, 3).T, "scalar": np.array(7)}
+    info = WeightsInfo(("a", "b"), "0" * 64, {"epochs": 1, "rate": 0.5}, [{"val_f1": 0.25}])
+    path = write_weights(tmp_path, "mine", tensors, info)
+    read = load_file(path)
+    assert all(np.array_equal(read[name], tensor) for name, tensor in tensors.items())
+    assert read["scalar"].shape == ()
+    assert read_info(path.with_suffix(".json")) == info
+    assert {file.name for file in path.parent.iterdir()} == {"mine.safetensors", "mine.json"}
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{}", b"\xff", b'{"classes": "a"}'])
+def test_a_missing_or_damaged_info_is_one_line(content: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match=r"^[^\n]*mine\.json: expected the info of fitted weights[^\n]*$"):
+        read_info(path)
+
+
 def test_the_nulls_dwell_is_the_time_that_it_says(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "baselines" / "null", tmp_path / "null")
     (tmp_path / "null" / "dwell_ns").write_text("2000000")
@@ -113,14 +170,13 @@ def test_the_nulls_dwell_is_the_time_that_it_says(tmp_path: Path) -> None:
     assert statistics.median(times) == pytest.approx(2_000_000, rel=0.1)
 
 
-def test_a_fit_that_was_stopped_goes_on_to_the_same_weights(
-    fitted: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_fit_that_was_stopped_goes_on_as_if_it_had_not_been(
+    tinted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from safetensors.numpy import load_file
 
-    store = open_store(fitted["template"].parent / "practice")
-    copy = tmp_path / "template"
-    shutil.copytree(fitted["template"], copy, ignore=shutil.ignore_patterns("weights*"))
+    store, copy, kept = open_store(tinted), tmp_path / "template", []
+    shutil.copytree(ROOT / "submissions" / "template", copy, ignore=shutil.ignore_patterns("weights", "__pycache__"))
     with inside(copy):
         sys.path.insert(0, str(copy))
         import fit
@@ -129,13 +185,29 @@ def test_a_fit_that_was_stopped_goes_on_to_the_same_weights(
 
         def stopped(*arguments: object) -> object:
             epochs.append(1)
-            if len(epochs) == 2:
+            if len(epochs) == 3:
                 raise KeyboardInterrupt
             return real(*arguments)
 
+        def keep() -> None:
+            path = copy / "weights" / "tinted.safetensors"
+            kept.append((load_file(path), read_info(path.with_suffix(".json"))))
+
+        recipe = fit.Recipe(epochs=5, batch=8)
+        fit.fit(store, copy, recipe, True)
+        keep()
         monkeypatch.setattr(fit, "train_epoch", stopped)
-        fit.fit(store, copy, fit.Recipe(epochs=2), True)
+        fit.fit(store, copy, recipe, True)
+        keep()
         monkeypatch.setattr(fit, "train_epoch", real)
-        fit.fit(store, copy, fit.Recipe(epochs=2), False)
-    whole, resumed = (load_file(p / "weights" / "practice.safetensors") for p in (fitted["template"], copy))
-    assert all(np.allclose(whole[name], resumed[name], atol=1e-5) for name in whole)
+        capsys.readouterr()
+        fit.fit(store, copy, recipe, False)
+        keep()
+    (whole, whole_info), (_, half_info), (resumed, resumed_info) = kept
+    assert "going on after epoch 2" in capsys.readouterr().out
+    assert [len(info.log) for info in (whole_info, half_info, resumed_info)] == [5, 2, 5]
+    # The losses: the weights alone could be those of an epoch before the stop.
+    losses = [[entry["loss"] for entry in info.log] for info in (whole_info, resumed_info)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    assert all(np.allclose(whole[name], resumed[name], atol=1e-4) for name in whole)
+    assert not (copy / "weights" / "tinted.checkpoint").exists()

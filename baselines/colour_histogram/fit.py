@@ -57,5 +57,5 @@ def fit(store: Store, package: Path, data: str) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True, help="a data set's name in data/, or its path")
-    folder = resolve(project_root(), parser.parse_args().data, "data")
-    fit(open_store(folder), Path(__file__).resolve().parent, folder.name)
+    opened = open_store(resolve(project_root(), parser.parse_args().data, "data"))
+    fit(opened, Path(__file__).resolve().parent, opened.manifest.name)  # the name that evaluate looks for
