@@ -72,6 +72,7 @@ class Machine(Part, frozen=True):
     governor: str | None = None
     load_1min: float | None = None
     idle_states_held_off: bool = False  # while times were taken; a sleeping core answers late
+    realtime_judge: bool = False  # while times were taken; else it waits for a turn beside a spinning thread
     gpu: str | None = None
     driver: str | None = None
     gpu_clock_mhz: int | None = None

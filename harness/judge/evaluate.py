@@ -11,7 +11,7 @@ import numpy as np
 import harness
 from harness.derive import derive
 from harness.errors import HarnessError
-from harness.judge.awake import awake
+from harness.judge.awake import awake, prompt
 from harness.judge.clock import utc_now
 from harness.judge.isolation import Sandbox
 from harness.judge.machine import describe, usable_cores
@@ -68,8 +68,8 @@ def evaluate(job: Job, watch: Watch) -> Outcome:
     bench = _bench(job, seed, watch)
     record = _opening(job, seed)
     try:
-        with awake() as held:
-            record = _held(record, held)
+        with awake() as held, prompt() as first:
+            record = _attended(record, held, first)
             measured = measure(bench, job.exam.labels, job.budget_s)
     except (HarnessError, KeyboardInterrupt) as error:
         ended = msgspec.structs.replace(
@@ -113,8 +113,8 @@ def _opening(job: Job, seed: int) -> Record:
     )
 
 
-def _held(record: Record, held: bool) -> Record:
-    machine = msgspec.structs.replace(record.machine, idle_states_held_off=held)
+def _attended(record: Record, held: bool, first: bool) -> Record:
+    machine = msgspec.structs.replace(record.machine, idle_states_held_off=held, realtime_judge=first)
     return msgspec.structs.replace(record, machine=machine)
 
 

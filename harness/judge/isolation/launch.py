@@ -77,6 +77,9 @@ def environment(threads: int, scratch: str) -> dict[str, str]:
         "HF_HUB_OFFLINE": "1",
     }
     values |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), count)
+    # MKL counts cores by moving between them, which the filter forbids (one side could take cores that the
+    # other does not get), finds one, and "dynamic" cuts torch down to it.
+    values["MKL_DYNAMIC"] = "FALSE"
     values |= {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     return values
 
