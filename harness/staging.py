@@ -70,17 +70,21 @@ def read_manifest(package: Path) -> submission.Manifest:
     return submission.parse(text, f"{package.name}/{submission.MANIFEST}")
 
 
+def weights_of(package: Path) -> list[str]:
+    """The names of the data sets that the package has weights for, sorted."""
+    return sorted(path.stem for path in (package / _WEIGHTS).glob("*.json"))
+
+
 def likely_target(package: Path, data: str | None) -> Target:
     """What to check a package for, without a data set: `data`'s weights, else the first that it has.
 
     Class names come from the weights, else from the manifest, else there are six without a name.
     """
-    infos = sorted((package / _WEIGHTS).glob("*.json"))
-    names = [path.stem for path in infos]
+    names = weights_of(package)
     chosen = data or (names[0] if names else "any data set")
     manifest = read_manifest(package)
     if chosen in names:
-        return Target(chosen, _class_names(manifest.name, infos[names.index(chosen)]))
+        return Target(chosen, _class_names(manifest.name, package / _WEIGHTS / f"{chosen}.json"))
     return Target(chosen, manifest.classes or tuple(f"class {number}" for number in range(6)))
 
 
@@ -156,7 +160,7 @@ def _weights(package: Path, manifest: submission.Manifest, target: Target) -> di
         return {}
     tensors, info = folder / f"{target.weights}.safetensors", folder / f"{target.weights}.json"
     if not (tensors.is_file() and info.is_file()):
-        raise SubmissionError(_no_weights(package, manifest.name, target, folder), kind="weights")
+        raise SubmissionError(_no_weights(package, manifest, target, folder), kind="weights")
     for path in (folder, tensors, info):
         if path.is_symlink():
             raise SubmissionError(
@@ -175,10 +179,12 @@ def _class_names(name: str, info: Path) -> tuple[str, ...]:
         ) from error
 
 
-def _no_weights(package: Path, name: str, target: Target, folder: Path) -> str:
+def _no_weights(package: Path, manifest: submission.Manifest, target: Target, folder: Path) -> str:
     others = sorted(path.stem for path in folder.glob("*.safetensors"))
-    text = f"{name}: no weights for {target.weights}: expected weights/{target.weights}.safetensors and .json"
-    if (package / "fit.py").exists():
+    text = f"{manifest.name}: no weights for {target.weights}: expected weights/{target.weights}.safetensors and .json"
+    if manifest.recipe is not None:
+        text += f"; train them: harness train {_shown(package)} --data {target.weights}"
+    elif (package / "fit.py").exists():
         text += f"; fit them: python {_shown(package)}/fit.py --data {target.weights}"
     if others:
         text += f"; or --weights-of {' | '.join(others)} (a transfer)"

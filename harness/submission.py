@@ -23,6 +23,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     requires: tuple[str, ...] = ()  # PEP 508, checked before anything runs; nothing is ever installed
     classes: tuple[str, ...] | None = None  # the ordered class names of a package with one fixed model
     batch: int = 1  # crops a request in the batch scenario
+    recipe: str | None = None  # the file with the settings of `harness train`, beside model.py
 
 
 def parse(text: bytes, source: str) -> Manifest:

@@ -28,7 +28,9 @@ ALLOWED: dict[str, set[str]] = {
     "worker": {"sandbox", "wire"},
     "data": {"errors", "metrics", "paths"},
     "judge": {*PURE, "sandbox"},
-    "cli": {*PURE, "scaffold", "staging", "records", "report", "data", "judge"},
+    "nets": {"errors"},
+    "lab": {*PURE, "data", "nets"},
+    "cli": {*PURE, "lab", "scaffold", "staging", "records", "report", "data", "judge"},
 }
 BANNED = {
     "judge": {"torch", "torchvision", "pickle", "cloudpickle", "joblib", "multiprocessing", "safetensors"},

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from harness.cli import board, judging, packages, preparing
+from harness.cli import board, judging, packages, predicting, preparing, training
 from harness.errors import HarnessError
 
 app = typer.Typer(
@@ -18,6 +18,8 @@ app = typer.Typer(
 )
 app.add_typer(preparing.app, name="prepare")
 app.command("evaluate")(judging.evaluate)
+app.command("train")(training.train)
+app.command("predict")(predicting.predict)
 app.command("check")(judging.check)
 app.command("leaderboard")(board.leaderboard)
 app.command("new")(packages.new)

@@ -1,0 +1,136 @@
+"""harness predict."""
+
+import contextlib
+import csv
+import io
+import os
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.judging import Demanded, Device, announce
+from harness.cli.project import counting, read_rules
+
+if TYPE_CHECKING:
+    from harness.judge.isolation import Sandbox
+    from harness.judge.session import Session
+    from harness.rules import Rules
+    from harness.staging import Target
+
+LONGEST_SIDE = 512  # pixels, as in prepared data
+
+
+def predict(
+    submission: Annotated[str, typer.Argument(help="A package: its folder, or its name.")],
+    images: Annotated[Path, typer.Option(help="A folder of photos, at any depth.")],
+    out: Annotated[Path, typer.Option(help="The CSV file to write: photo, label, class.")],
+    data: Annotated[str | None, typer.Option(help="Whose weights. Default: the only ones that it has.")] = None,
+    device: Annotated[Device, typer.Option(help="Where it runs.")] = Device.cpu,
+    isolation: Annotated[Demanded | None, typer.Option(help="Demand a level. Default: the strongest here.")] = None,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave corrupt photos out.")] = False,
+) -> None:
+    """Classify a folder of photos, one crop each, in the sandboxed worker; write a CSV file."""
+    from harness import staging
+    from harness.data.preparation import PrepareSettings, refuse_bad
+    from harness.paths import project_root
+
+    root = project_root()
+    rules = read_rules(root)
+    package = staging.find(root, submission)
+    target = _target(package, data)
+    photos = _photos(images)
+    check_writable(out)
+    rows: list[tuple[str, int, str]] = []
+    bad: list[tuple[str, str]] = []
+    with (
+        _worker(package, target, announce(isolation, rules), (rules, device.value)) as session,
+        counting("photos") as progress,
+        contextlib.closing(_labels(session, [images / photo for photo in photos])) as labels,
+    ):
+        for number, (photo, label) in enumerate(zip(photos, labels, strict=True), start=1):
+            if isinstance(label, str):
+                bad.append((photo, label))
+            else:
+                rows.append((photo, label, target.classes[label]))
+            progress(number, len(photos))
+    refuse_bad(images, bad, PrepareSettings(skip_bad=skip_bad))
+    _write(out, rows)
+    left_out = f"; left out {len(bad)} bad" if bad else ""
+    print(f"{out}: {len(rows)} photos, weights for {target.weights}{left_out}")
+
+
+def check_writable(out: Path) -> None:
+    """Said before the work, not after it. Raises UsageError."""
+    from harness.errors import UsageError
+
+    if out.is_dir() or not out.parent.is_dir() or not os.access(out.parent, os.W_OK):
+        raise UsageError(f"--out: expected a file in a folder that can be written, got {out}")
+
+
+def _target(package: Path, data: str | None) -> "Target":
+    from harness import staging
+    from harness.errors import UsageError
+
+    names = staging.weights_of(package)
+    if data is None and len(names) > 1:
+        raise UsageError(f"--data: expected one of {', '.join(names)}, whose weights {package.name} has; got none")
+    return staging.likely_target(package, data)
+
+
+def _photos(images: Path) -> list[str]:
+    """Paths below the folder, sorted; hidden ones and what has no photo's suffix are left out. Raises DataError."""
+    from harness.data.photos import SUFFIXES
+    from harness.errors import DataError
+
+    below = (path.relative_to(images) for path in images.rglob("*") if path.suffix.lower() in SUFFIXES)
+    photos = sorted(path.as_posix() for path in below if not any(part.startswith(".") for part in path.parts))
+    if not photos:
+        raise DataError(f"{images}: expected a folder with photos ({' '.join(sorted(SUFFIXES))}), got none")
+    return photos
+
+
+@contextlib.contextmanager
+def _worker(package: Path, target: "Target", sandbox: "Sandbox", how: tuple["Rules", str]) -> "Iterator[Session]":
+    """The package, loaded. `how`: the rules and the device."""
+    from harness import staging
+    from harness.judge.machine import usable_cores
+    from harness.judge.session import Session, Setting, Staged
+    from harness.wire import input_bytes
+
+    rules, device = how
+    setting = Setting(sandbox, rules.limits, device, usable_cores(), input_bytes([(LONGEST_SIDE, LONGEST_SIDE)]))
+    with (
+        staging.staged(package, target, rules.limits) as (described, folder),
+        Session(Staged(described.name, folder, len(target.classes)), setting) as session,
+    ):
+        session.start_loading()
+        session.finish_loading()
+        yield session
+
+
+def _labels(session: "Session", paths: Sequence[Path]) -> Generator[int | str, None, None]:
+    """The label of each photo, or why it is bad."""
+    import numpy as np
+
+    from harness.data.photos import BadPhoto, decode_photos
+
+    with contextlib.closing(decode_photos(paths, LONGEST_SIDE)) as decoded:
+        for photo in decoded:
+            if isinstance(photo, BadPhoto):
+                yield photo.reason
+            else:
+                crop = np.frombuffer(photo.pixels, np.uint8).reshape(photo.height, photo.width, 3)
+                yield int(session.classify([crop]).labels[0])
+
+
+def _write(out: Path, rows: Sequence[tuple[str, int, str]]) -> None:
+    """Whole or not at all."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(("photo", "label", "class"))
+    table.writerows(rows)
+    partial = out.with_name(f".{out.name}.partial")
+    partial.write_text(text.getvalue(), encoding="utf-8", errors="surrogateescape")
+    partial.replace(out)

@@ -1,0 +1,115 @@
+"""harness train."""
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.project import data_folder, note
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.lab.recipe import Recipe
+    from harness.lab.train import Epoch, Step
+
+
+def train(
+    submission: Annotated[str, typer.Argument(help="A package with a model.py and a recipe: its folder, or its name.")],
+    data: Annotated[str | None, typer.Option(help="A data set. Default: the only one that is prepared.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Default: the recipe's.", min=1)] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Leave the checkpoint of a stopped training unread.")] = False,
+) -> None:
+    """Train a package's network on a data set: writes weights/DATA.safetensors and its log beside it.
+
+    A training that was stopped, by Ctrl-C or harder, goes on after its last whole epoch.
+    """
+    import msgspec
+
+    from harness import staging
+    from harness.data.store import open_store
+    from harness.paths import project_root
+
+    root = project_root()
+    package = staging.find(root, submission)
+    recipe = read_recipe(package)
+    if epochs is not None:
+        recipe = msgspec.structs.replace(recipe, epochs=epochs)
+    store = open_store(data_folder(root, data))
+
+    from harness.lab.memory import keep_pages
+
+    keep_pages()  # before torch has threads
+    from harness.lab import train as lab  # torch takes seconds: what is wrong above is said first
+
+    name = store.manifest.name
+    done = 0 if fresh else lab.epochs_done(package, store, recipe)
+    if done:
+        note(f"going on after epoch {done} of {recipe.epochs}")
+    try:
+        best = show(lab.train(package, store, recipe, fresh), recipe.epochs)
+    except KeyboardInterrupt:
+        note("stopped; the same command goes on after the last whole epoch")
+        raise
+    print(f"{package.name} on {name}: best validation macro F1 {best:.4f} in this run")
+    print(f"  weights     {package / 'weights' / name}.safetensors")
+    print(f"  judge it    harness evaluate {submission} --data {name}")
+
+
+def read_recipe(package: Path) -> "Recipe":
+    """The recipe that submission.toml names. Raises SubmissionError where there is none."""
+    from harness import staging
+    from harness.errors import SubmissionError
+    from harness.lab.recipe import parse
+
+    manifest = staging.read_manifest(package)
+    if manifest.recipe is None:
+        how = f"; it has its own: python {package}/fit.py" if (package / "fit.py").exists() else ""
+        raise SubmissionError(
+            f'{manifest.name}: expected a recipe to train by, like recipe = "recipe.yaml" in submission.toml, '
+            f"got none{how}",
+            kind="recipe",
+        )
+    path = package / manifest.recipe
+    if path.resolve().parent != package.resolve():
+        raise SubmissionError(
+            f"{manifest.name}: recipe: expected a file in the package, got {manifest.recipe}", kind="recipe"
+        )
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise SubmissionError(f"{manifest.name}/{manifest.recipe}: {error.strerror}", kind="recipe") from error
+    return parse(text, f"{manifest.name}/{manifest.recipe}")
+
+
+def show(events: "Iterator[Step | Epoch]", epochs: int) -> float:
+    """Draws a bar on a terminal and prints a line an epoch; the best validation F1 seen."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from harness.lab.train import Step
+
+    best = 0.0
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[speed]:.0f} images/s"),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    with contextlib.closing(events), Progress(*columns, console=Console(stderr=True), transient=True) as progress:  # type: ignore[type-var]
+        task = progress.add_task("starting", total=None, speed=0.0)
+        for event in events:
+            if isinstance(event, Step):
+                done, of = event.epoch * event.steps + event.step, epochs * event.steps
+                name = f"epoch {event.epoch + 1}/{epochs}"
+                progress.update(task, description=name, completed=done, total=of, speed=event.images_per_s)
+                continue
+            best = max(best, event.val_f1)
+            progress.console.file.flush()
+            print(
+                f"epoch {event.epoch}/{epochs}  loss {event.loss:.3f}  val F1 {event.val_f1:.4f}"
+                f"{' *' if event.best else '  '}  {event.images_per_s:.1f} images/s",
+                flush=True,
+            )
+    return best

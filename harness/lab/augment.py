@@ -1,0 +1,61 @@
+"""What training does to a picture: flip, RandAugment of random magnitude, cutout. Torchvision's v2 transforms."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+from torchvision.transforms import v2
+
+from harness.data.store import Crops
+from harness.lab.recipe import Recipe
+from harness.metrics import Ints
+from harness.nets.preprocess import square
+
+
+class Key(NamedTuple):
+    """Which picture in which epoch: all that an augmentation depends on beside the recipe's seed."""
+
+    epoch: int
+    number: int  # of the crop in its split
+
+
+class Augment:
+    """uint8 (3, side, side) -> the same shape, changed by what the global generator of torch draws."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._least, self._most = recipe.randaugment_ops
+        # One operation of one magnitude each: torchvision's own draws the operations, not the magnitudes.
+        bins = range(recipe.randaugment_bins)
+        self._ops = [v2.RandAugment(num_ops=1, magnitude=m, num_magnitude_bins=recipe.randaugment_bins) for m in bins]
+        share = recipe.cutout_side**2
+        self._flip = v2.RandomHorizontalFlip(recipe.flip)
+        self._cutout = v2.RandomErasing(recipe.cutout, scale=(share, share), ratio=(1.0, 1.0), value=0)
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """A picture with two or three operations (by the recipe), perhaps mirrored, perhaps with a hole of zeros."""
+        pixels = self._flip(pixels)
+        for _ in range(int(torch.randint(self._least, self._most + 1, ()))):
+            pixels = self._ops[int(torch.randint(len(self._ops), ()))](pixels)
+        changed: Tensor = self._cutout(pixels)
+        return changed
+
+
+class TrainingPictures(Dataset[tuple[Tensor, int]]):
+    """Squares of a split's crops, augmented, and their labels, by Key.
+
+    Each is drawn from a seed made of (seed, epoch, number), so that it does not depend on order, workers or a stop.
+    """
+
+    def __init__(self, crops: Crops, labels: Ints, recipe: Recipe) -> None:
+        self._crops, self._labels, self._recipe = crops, labels, recipe
+        self._augment = Augment(recipe)
+
+    def __len__(self) -> int:
+        return len(self._crops)
+
+    def __getitem__(self, key: Key) -> tuple[Tensor, int]:
+        pixels = square(self._crops[key.number], self._recipe.size)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(hash((self._recipe.seed, *key)) & (2**63 - 1))  # ints hash alike in every process
+            return self._augment(pixels), int(self._labels[key.number])

@@ -1,0 +1,59 @@
+"""A training's settings, as a YAML file in the package. Pure: bytes in, values out."""
+
+from typing import Literal
+
+import msgspec
+
+from harness.errors import SubmissionError
+
+
+class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The defaults are the competition's final recipe. Another recipe never goes on from this one's checkpoint."""
+
+    size: int = 156  # pixels a side of the network's input
+    epochs: int = 50
+    batch: int = 64
+    max_lr: float = 0.1  # the peak of OneCycleLR, cosine
+    pct_start: float = 0.05  # the share of all steps until the peak
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    loss: Literal["cross_entropy", "logit_adjusted"] = "cross_entropy"  # the second: arXiv:2007.07314
+    tau: float = 1.0  # of "logit_adjusted": CE(z + tau * log prior, y)
+    randaugment_ops: tuple[int, int] = (2, 3)  # how many are drawn, both ends included
+    randaugment_bins: int = 31  # of magnitude, each operation's drawn anew
+    flip: float = 0.5  # probability of a horizontal flip
+    cutout: float = 0.8  # probability
+    cutout_side: float = 0.45  # of the input's side
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        least, most = self.randaugment_ops
+        wrong = {
+            "size": self.size < 1,
+            "epochs": self.epochs < 1,
+            "batch": self.batch < 2,  # batch norm needs two
+            "max_lr": not self.max_lr > 0,
+            "pct_start": not 0 < self.pct_start < 1,
+            "momentum": not 0 <= self.momentum < 1,
+            "weight_decay": not self.weight_decay >= 0,
+            "tau": not self.tau > 0,
+            "randaugment_ops": not 0 <= least <= most,
+            "randaugment_bins": self.randaugment_bins < 2,
+            "flip": not 0 <= self.flip <= 1,
+            "cutout": not 0 <= self.cutout <= 1,
+            "cutout_side": not 0 < self.cutout_side <= 1,
+        }
+        if names := [name for name, is_wrong in wrong.items() if is_wrong]:
+            raise ValueError(", ".join(f"{name}: {getattr(self, name)} is out of range" for name in names))
+
+
+def parse(text: bytes, source: str) -> Recipe:
+    """The recipe in the bytes of the file `source`. Raises SubmissionError (kind "recipe") naming the wrong key.
+
+    >>> parse(b"epochs: 40", "recipe.yaml").epochs
+    40
+    """
+    try:
+        return msgspec.yaml.decode(text or b"{}", type=Recipe)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise SubmissionError(f"{source}: expected a recipe, got {error}", kind="recipe") from error

@@ -1,0 +1,225 @@
+"""`harness train`: read from top to bottom. One fit of a package's network by its recipe.
+
+A generator: it yields a Step a batch and an Epoch an epoch and prints nothing. It may be killed at any moment: the
+checkpoint of the last whole epoch, weights/<data>.checkpoint, lets the same call go on as if nothing had happened.
+weights/<data>.safetensors is written when all epochs are done.
+"""
+
+import copy
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim import SGD
+from torch.optim.lr_scheduler import OneCycleLR
+from torch.utils.data import DataLoader
+
+from harness.data.store import Store
+from harness.data.weights import WeightsInfo, write_weights
+from harness.errors import DataError, SubmissionError
+from harness.lab.augment import Key, TrainingPictures
+from harness.lab.recipe import Recipe
+from harness.metrics import Ints, confusion_matrix, macro_f1
+from harness.nets.preprocess import batch, normalised
+
+CHECKPOINT = ".checkpoint"
+_VALIDATION_BATCH = 64
+_LARGEST_HALF = 65504.0  # of float16
+
+
+class Step(NamedTuple):
+    """A batch is done."""
+
+    epoch: int  # from 0
+    step: int  # in the epoch, from 1
+    steps: int
+    images_per_s: float
+
+
+class Epoch(NamedTuple):
+    """An epoch is done. `val_f1` is that of the weights as they would be stored."""
+
+    epoch: int  # from 1
+    loss: float
+    val_f1: float
+    best: bool
+    images_per_s: float
+
+
+def train(package: Path, store: Store, recipe: Recipe, fresh: bool = False) -> Iterator[Step | Epoch]:
+    """Fits model.py's build(classes) to the training split, keeps the weights best on validation, writes them.
+
+    Goes on after the last epoch of a stopped fit of the same recipe, data and network, unless `fresh`. Raises
+    SubmissionError for what is wrong with the package, DataError for a data set that cannot be trained on.
+    """
+    # Data
+    manifest, device = store.manifest, "cuda" if torch.cuda.is_available() else "cpu"
+    labels, crops = store.training_labels("train").labels, store.crops("train")
+    steps = len(crops) // recipe.batch  # the last, smaller batch is left out
+    if not steps or not len(store.crops("val")):
+        raise DataError(
+            f"{manifest.name}: expected {recipe.batch} crops or more to train on and some for validation, "
+            f"got {len(crops)} and {len(store.crops('val'))}"
+        )
+    pictures = TrainingPictures(crops, labels, recipe)
+    workers = 4 if device == "cuda" else 0  # on a CPU the network takes all cores, pictures are a hundredth of it
+
+    # Network, loss, optimiser
+    torch.manual_seed(recipe.seed)
+    net = build(package, len(manifest.classes)).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    shift = logit_shift(labels, len(manifest.classes), recipe).to(device)
+    optimiser = SGD(net.parameters(), recipe.max_lr, recipe.momentum, weight_decay=recipe.weight_decay)
+    schedule = OneCycleLR(
+        optimiser, recipe.max_lr, total_steps=recipe.epochs * steps, pct_start=recipe.pct_start, anneal_strategy="cos"
+    )
+    scaler = torch.amp.GradScaler(device, enabled=device == "cuda")
+    parts = {"net": net, "optimiser": optimiser, "schedule": schedule, "scaler": scaler}
+
+    # Where a stopped fit goes on
+    checkpoint = package / "weights" / f"{manifest.name}{CHECKPOINT}"
+    identity = _identity(recipe, store, net)
+    log: list[dict[str, int | float | str]] = []
+    best: dict[str, Tensor] = {}
+    if not fresh and (state := _read_checkpoint(checkpoint, identity)):
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+        log, best = state["log"], state["best"]
+
+    # Epochs
+    for epoch in range(len(log), recipe.epochs):
+        net.train()
+        order = np.random.default_rng([recipe.seed, epoch]).permutation(len(crops))[: steps * recipe.batch]
+        batches = [[Key(epoch, int(i)) for i in chosen] for chosen in order.reshape(steps, recipe.batch)]
+        begin, total = perf_counter(), torch.zeros((), device=device)
+        loader = DataLoader(pictures, batch_sampler=batches, num_workers=workers)
+        for step, (pixels, answers) in enumerate(loader, start=1):  # uint8 (batch, 3, size, size), int64 (batch,)
+            with torch.autocast(device, torch.float16, enabled=device == "cuda"):
+                logits = net(normalised(pixels, device))  # (batch, classes)
+                loss = functional.cross_entropy(logits + shift, answers.to(device))
+            optimiser.zero_grad()
+            scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            scaler.step(optimiser)
+            scaler.update()
+            schedule.step()
+            total += loss.detach()  # stays on the device: reading it would wait for it
+            yield Step(epoch, step, steps, step * recipe.batch / (perf_counter() - begin))
+        speed = steps * recipe.batch / (perf_counter() - begin)
+        # Validation, of the weights as they would be stored
+        stored = as_stored(net.state_dict())
+        f1 = validation_f1(with_weights(net, stored), store, recipe.size)
+        is_best = f1 > max((float(entry["val_f1"]) for entry in log), default=-1.0)
+        best = stored if is_best else best
+        log.append({"epoch": epoch + 1, "loss": total.item() / steps, "val_f1": f1})
+        state = {name: part.state_dict() for name, part in parts.items()}
+        _write_checkpoint(checkpoint, {**state, "identity": identity, "log": log, "best": best})
+        yield Epoch(epoch + 1, total.item() / steps, f1, is_best, speed)
+
+    # Result
+    info = WeightsInfo(manifest.classes, manifest.digest, _flat(recipe), log)
+    write_weights(package, manifest.name, {name: value.numpy() for name, value in best.items()}, info)
+    checkpoint.unlink(missing_ok=True)
+
+
+def epochs_done(package: Path, store: Store, recipe: Recipe) -> int:
+    """How many epochs of this fit a checkpoint holds; 0 where there is none, or one of another fit."""
+    net = build(package, len(store.manifest.classes))
+    path = package / "weights" / f"{store.manifest.name}{CHECKPOINT}"
+    state = _read_checkpoint(path, _identity(recipe, store, net))
+    return len(state["log"]) if state else 0
+
+
+def build(package: Path, classes: int) -> nn.Module:
+    """The package's network with random weights: its model.py's build(classes), run in this process.
+
+    Raises SubmissionError where there is no such function or it returns no module.
+    """
+    path = package / "model.py"
+    spec = importlib.util.spec_from_file_location("model", path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise SubmissionError(f"{package.name}: expected model.py with build(classes), got none", kind="model")
+    sys.path.insert(0, str(package))  # a model.py may import what lies beside it
+    try:
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(package))
+    entry: Callable[[int], object] | None = getattr(module, "build", None)
+    net = entry(classes) if callable(entry) else None
+    if not isinstance(net, nn.Module):
+        raise SubmissionError(
+            f"{package.name}: expected build(classes) in model.py to return a torch module, "
+            f"got {'no such function' if entry is None else type(net).__name__}",
+            kind="model",
+        )
+    return net
+
+
+def logit_shift(labels: Ints, classes: int, recipe: Recipe) -> Tensor:
+    """What is added to the logits in training, (classes,): tau * log prior, arXiv:2007.07314; zeros without it."""
+    if recipe.loss != "logit_adjusted":
+        return torch.zeros(classes)
+    counts = torch.tensor(np.bincount(labels, minlength=classes), dtype=torch.float32)
+    return recipe.tau * (counts / counts.sum()).clamp(min=1e-6).log()
+
+
+def as_stored(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state as it is written: on the CPU, float16 where that can hold it (a running variance may be too large)."""
+    stored = {}
+    for name, value in state.items():
+        value = value.detach().cpu()  # noqa: PLW2901
+        fits = value.is_floating_point() and value.abs().max().item() < _LARGEST_HALF
+        stored[name] = value.half() if fits else value.clone()
+    return stored
+
+
+def with_weights(net: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:
+    """A copy of the network with these weights, in evaluation mode."""
+    other = copy.deepcopy(net)
+    other.load_state_dict(state)  # copies into float32
+    return other.eval()
+
+
+@torch.inference_mode()
+def validation_f1(net: nn.Module, store: Store, size: int) -> float:
+    """Macro F1 over the validation split, as harness computes it."""
+    device = next(net.parameters()).device
+    labels, crops = store.training_labels("val").labels, store.crops("val")
+    answers = []
+    for start in range(0, len(crops), _VALIDATION_BATCH):
+        part = [crops[i] for i in range(start, min(start + _VALIDATION_BATCH, len(crops)))]
+        answers.append(net(batch(part, size, device)).argmax(dim=1).cpu().numpy())
+    return float(macro_f1(confusion_matrix(labels, np.concatenate(answers), len(store.manifest.classes))))
+
+
+def _identity(recipe: Recipe, store: Store, net: nn.Module) -> dict[str, Any]:
+    """What must be equal for a fit to go on from a checkpoint."""
+    return {"recipe": msgspec.to_builtins(recipe), "data": store.manifest.digest, "network": str(net)}
+
+
+def _flat(recipe: Recipe) -> dict[str, int | float | str]:
+    values = msgspec.to_builtins(recipe)
+    return {name: value if isinstance(value, int | float | str) else str(value) for name, value in values.items()}
+
+
+def _write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
+    """Whole or not at all: written beside its place, then renamed."""
+    path.parent.mkdir(exist_ok=True)
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    partial.replace(path)
+
+
+def _read_checkpoint(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The state of a stopped fit of this recipe, data and network, None where there is none."""
+    if not path.exists():
+        return None
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)  # no pickled code
+    return state if state["identity"] == identity else None

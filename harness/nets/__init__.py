@@ -1,0 +1,1 @@
+"""Networks as tables, and the preprocessing that training and inference share. Torch."""

@@ -1,0 +1,167 @@
+"""Training: what is drawn depends on seed, epoch and picture alone; a killed one goes on; weights are as chosen."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from harness.data.folder import PrepareSettings, prepare_folder
+from harness.data.store import Store, open_store
+from harness.data.weights import read_info
+from harness.errors import DataError, SubmissionError
+from harness.lab.augment import Key, TrainingPictures
+from harness.lab.recipe import Recipe, parse
+from harness.lab.train import Epoch, as_stored, build, epochs_done, logit_shift, train, validation_f1, with_weights
+from tests.conftest import ROOT
+
+RECIPE = Recipe(size=32, epochs=4, batch=16, max_lr=0.05, randaugment_ops=(1, 2), cutout=0.5)
+TABLE = """
+blocks:
+  - {kind: conv, kernel: 3, out: 8, stride: 2, activation: hardswish}
+  - {kind: inverted_residual, kernel: 3, expand: 2, out: 8, squeeze: 8, activation: relu}
+"""
+
+
+@pytest.fixture(scope="module")
+def tinted(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A data set of coarse noise in which one channel, the class, is stronger than the others."""
+    home, rng = tmp_path_factory.mktemp("tinted"), np.random.default_rng(0)
+    for channel, name in enumerate(("red", "green", "blue")):
+        (home / "photos" / name).mkdir(parents=True)
+        for number in range(30):
+            noise = rng.integers(0, 160, (6, 8, 3), dtype=np.uint8)
+            noise[..., channel] += 80
+            photo = Image.fromarray(noise.repeat(8, axis=0).repeat(8, axis=1))
+            photo.save(home / "photos" / name / f"{number}.png")
+    settings = PrepareSettings(shares=(0.6, 0.2, 0.1, 0.1))
+    prepare_folder(home / "photos", home / "tinted", "tinted", settings, lambda *_: None)
+    return open_store(home / "tinted")
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """mbv3_cut with a table of two blocks."""
+    folder = tmp_path / "small"
+    shutil.copytree(ROOT / "submissions" / "mbv3_cut", folder, ignore=shutil.ignore_patterns("weights", "__pycache__"))
+    (folder / "mobilenetv3_cut.yaml").write_text(TABLE)
+    return folder
+
+
+def epochs(events: object) -> list[Epoch]:
+    return [event for event in events if isinstance(event, Epoch)]  # type: ignore[attr-defined]
+
+
+def test_a_picture_is_augmented_by_seed_epoch_and_number_alone(tinted: Store) -> None:
+    labels = tinted.training_labels("train").labels
+    pictures = TrainingPictures(tinted.crops("train"), labels, RECIPE)
+    torch.manual_seed(1)
+    state = torch.random.get_rng_state()
+    first, label = pictures[Key(0, 3)]
+    assert torch.equal(state, torch.random.get_rng_state())  # nothing else is drawn differently
+    pictures[Key(0, 4)]
+    torch.manual_seed(2)
+    assert torch.equal(first, pictures[Key(0, 3)][0])
+    assert label == labels[3]
+    others = [pictures[Key(epoch, 3)][0] for epoch in range(1, 6)]
+    assert any(not torch.equal(first, other) for other in others)
+    reseeded = TrainingPictures(tinted.crops("train"), labels, Recipe(size=32, seed=1))
+    assert any(not torch.equal(pictures[Key(e, 3)][0], reseeded[Key(e, 3)][0]) for e in range(5))
+
+
+def test_a_training_learns_and_stores_the_weights_that_it_chose(tinted: Store, package: Path) -> None:
+    seen = epochs(train(package, tinted, RECIPE))
+    assert [event.epoch for event in seen] == [1, 2, 3, 4]
+    best = max(event.val_f1 for event in seen)
+    assert best > 0.5  # chance is 1/3
+    tensors = load_file(package / "weights" / "tinted.safetensors")
+    assert {value.dtype for name, value in tensors.items() if "num_batches" not in name} == {torch.float16}
+    net = with_weights(build(package, 3), tensors)
+    assert validation_f1(net, tinted, RECIPE.size) == best
+    info = read_info(package / "weights" / "tinted.json")
+    assert info.classes == ("blue", "green", "red")
+    assert [entry["val_f1"] for entry in info.log] == [event.val_f1 for event in seen]
+    assert info.recipe["size"] == 32
+    assert not list((package / "weights").glob("*.checkpoint"))
+
+
+def test_a_stopped_training_goes_on_as_if_it_had_not_been(tinted: Store, package: Path) -> None:
+    whole = epochs(train(package, tinted, RECIPE))
+    weights = load_file(package / "weights" / "tinted.safetensors")
+    events = train(package, tinted, RECIPE)
+    for event in events:
+        if isinstance(event, Epoch) and event.epoch == 2:
+            break
+    events.close()  # type: ignore[attr-defined]
+    assert epochs_done(package, tinted, RECIPE) == 2
+    assert epochs_done(package, tinted, Recipe(size=32, epochs=9)) == 0  # another fit
+    resumed = epochs(train(package, tinted, RECIPE))
+    assert [event.epoch for event in resumed] == [3, 4]
+    assert [event.loss for event in resumed] == pytest.approx([event.loss for event in whole[2:]], rel=1e-4)
+    again = load_file(package / "weights" / "tinted.safetensors")
+    assert all(torch.allclose(weights[name].float(), again[name].float(), atol=1e-2) for name in weights)
+
+
+def test_a_training_killed_in_an_epoch_goes_on_after_the_last_whole_one(tinted: Store, package: Path) -> None:
+    (package / "taco_im156.yaml").write_text("size: 32\nepochs: 12\nbatch: 16\nmax_lr: 0.05\n")
+    command = [sys.executable, "-m", "harness", "train", str(package), "--data", str(tinted.path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("epoch 2/"):
+                break
+        time.sleep(0.05)
+        os.kill(process.pid, signal.SIGKILL)
+    recipe = parse((package / "taco_im156.yaml").read_bytes(), "recipe")
+    done = epochs_done(package, tinted, recipe)
+    assert done >= 2
+    assert not (package / "weights" / "tinted.safetensors").exists()
+    done_again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert f"going on after epoch {done} of 12" in done_again.stderr
+    assert f"epoch {done + 1}/12" in done_again.stdout
+    assert f"epoch {done}/12" not in done_again.stdout
+    assert len(read_info(package / "weights" / "tinted.json").log) == 12
+
+
+def test_logit_adjustment_is_the_log_of_the_classes_shares() -> None:
+    labels = np.array([0, 0, 0, 1])
+    adjusted = logit_shift(labels, 2, Recipe(loss="logit_adjusted", tau=2.0))
+    assert adjusted.tolist() == pytest.approx([2 * np.log(0.75), 2 * np.log(0.25)])
+    assert logit_shift(labels, 2, Recipe()).tolist() == [0, 0]
+
+
+def test_a_logit_adjusted_training_runs(tinted: Store, package: Path) -> None:
+    recipe = Recipe(size=32, epochs=1, batch=16, max_lr=0.05, loss="logit_adjusted")
+    assert np.isfinite(epochs(train(package, tinted, recipe))[0].loss)
+
+
+def test_what_float16_cannot_hold_stays_float32() -> None:
+    stored = as_stored({"large": torch.tensor([1e6]), "small": torch.tensor([0.5]), "count": torch.tensor(3)})
+    assert [value.dtype for value in stored.values()] == [torch.float32, torch.float16, torch.int64]
+
+
+def test_a_data_set_smaller_than_a_batch_is_refused(tinted: Store, package: Path) -> None:
+    with pytest.raises(DataError, match="expected 64 crops or more"):
+        next(iter(train(package, tinted, Recipe(size=32))))
+
+
+@pytest.mark.parametrize(
+    "text", ["epochs: 0", "batch: 1", "flip: 2", "lr: 1", "loss: hinge", "randaugment_ops: [3, 2]", "["]
+)
+def test_a_malformed_recipe_is_one_line(text: str) -> None:
+    with pytest.raises(SubmissionError, match=r"^recipe\.yaml: expected a recipe"):
+        parse(text.encode(), "recipe.yaml")
+
+
+def test_the_defaults_are_the_competitions_recipe() -> None:
+    ours = parse((ROOT / "submissions" / "mbv3_cut" / "taco_im156.yaml").read_bytes(), "recipe")
+    assert ours == Recipe()
+    assert (ours.size, ours.batch, ours.max_lr, ours.momentum, ours.pct_start) == (156, 64, 0.1, 0.9, 0.05)
