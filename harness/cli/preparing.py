@@ -1,4 +1,4 @@
-"""harness prepare folder | synthetic."""
+"""harness prepare folder | taco | synthetic."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,12 +22,39 @@ def folder(
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave corrupt photos out.")] = False,
 ) -> None:
     """Photos in one folder a class, near-duplicates kept in one split."""
-    from harness.data.folder import PrepareSettings, prepare_folder
+    from harness.data.folder import prepare_folder
+    from harness.data.preparation import PrepareSettings
     from harness.paths import project_root
 
     target = new_data_folder(project_root(), name)
     with counting("photos") as progress:
         manifest = prepare_folder(source, target, name, PrepareSettings(seed=seed, skip_bad=skip_bad), progress)
+    print(summary(manifest))
+
+
+@app.command("taco")
+def taco(
+    annotations: Annotated[Path, typer.Option(help="The COCO file: images, annotations, categories.")],
+    images: Annotated[Path, typer.Option(help="The folder that its file names are below.")],
+    classes: Annotated[
+        Path | None,
+        typer.Option(help="A TOML file whose table classes has lines like Metal = ['Drink can']; TACO's by default."),
+    ] = None,
+    name: Annotated[str, typer.Option(help="The data set's name; its folder in data/.")] = "taco",
+    seed: Annotated[int, typer.Option(help="Of the split.")] = 0,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave corrupt and missing photos out.")] = False,
+) -> None:
+    """Boxes cut from photos: TACO, or any COCO detection file; the crops of a photo kept in one split."""
+    from harness.data.annotations import TACO_CLASSES, read_classes
+    from harness.data.coco import prepare_coco
+    from harness.data.preparation import PrepareSettings
+    from harness.paths import project_root
+
+    target = new_data_folder(project_root(), name)
+    mapping = read_classes(classes or TACO_CLASSES)
+    settings = PrepareSettings(seed=seed, skip_bad=skip_bad)
+    with counting("photos") as progress:
+        manifest = prepare_coco(annotations, images, target, name, mapping, settings, progress)
     print(summary(manifest))
 
 
@@ -55,9 +82,20 @@ def summary(manifest: "Manifest") -> str:
     lines = [
         f"{manifest.name}: {len(manifest.classes)} classes: {', '.join(manifest.classes)}",
         tabulate(rows, headers=("split", "photos", "crops"), tablefmt="simple"),
-        f"near-duplicates kept in one split: {manifest.near_duplicates} photos",
+        _near_duplicates(manifest),
     ]
+    for label, photos in manifest.few_photos.items():
+        lines.append(f"few photos: {label} has {photos}" + ("" if manifest.shares is None else "; one test split"))
+    if manifest.unmapped:
+        named = ", ".join(f"{category} {boxes}" for category, boxes in manifest.unmapped.items())
+        lines.append(f"left out: {sum(manifest.unmapped.values())}, boxes of a category in no class: {named}")
     for left in manifest.left_out:
         named = ", ".join(left.photos[:_SHOWN]) + (", ..." if len(left.photos) > _SHOWN else "")
         lines.append(f"left out: {len(left.photos)}, {left.reason}: {named}")
     return "\n".join(lines)
+
+
+def _near_duplicates(manifest: "Manifest") -> str:
+    if manifest.shares is None:
+        return f"near-duplicates: {manifest.near_duplicates} photos, {manifest.across_splits} across the given splits"
+    return f"near-duplicates kept in one split: {manifest.near_duplicates} photos"

@@ -16,6 +16,8 @@ price: a pair that moved by more than an eighth of the photo, or was zoomed, is 
 outline in one place are joined though they differ inside.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dctn, irfft2, rfft2
@@ -38,13 +40,18 @@ LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 CHUNK = 512  # rows at once: 512 x 50,000 cosines are 100 MB
 
 
-def duplicate_groups(thumbnails: Pixels) -> Ints:
+def duplicate_groups(thumbnails: Pixels, digests: Sequence[str] = ()) -> Ints:
     """A group number for each photo, the same for near-duplicates and for what those are near to: shape (n,).
 
-    `thumbnails`: (n, side, side, 3), the whole photos squeezed into squares.
+    `thumbnails`: (n, side, side, 3), the whole photos squeezed into squares. `digests`: of the photos' bytes, or
+    none; photos of the same bytes are in one group (a flat photo is near to nothing, not even to its copy).
     """
     n = len(thumbnails)
-    pairs = near_duplicates(thumbnails)
+    if n == 0:
+        return np.zeros(0, np.int64)
+    first = {digest: number for number, digest in reversed(list(enumerate(digests)))}
+    same = np.array([(first[digest], number) for number, digest in enumerate(digests)], dtype=np.int64)
+    pairs = np.concatenate([near_duplicates(thumbnails), same.reshape(-1, 2)])
     links = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
     _, groups = connected_components(links, directed=False)
     return np.asarray(groups, dtype=np.int64)

@@ -1,34 +1,23 @@
 """`harness prepare folder`: a folder with one folder of photos a class, made into a store."""
 
 import contextlib
-import math
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
-import numpy as np
-
-from harness.data.duplicates import duplicate_groups
 from harness.data.photos import SUFFIXES, BadPhoto, decode_photos
-from harness.data.split import TESTS, TRAIN, split_groups
-from harness.data.store import SPLITS, LeftOut, Manifest, Pixels
-from harness.data.writer import Crop, Origin, Spool, half_made, open_spool, write_store
-from harness.errors import DataError, UsageError
-from harness.metrics import Ints
-
-Progress = Callable[[int, int], None]  # photos done, photos in all
-LISTED = 20  # bad photos named in a message; the rest is a count
-
-
-class PrepareSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How photos become a store. `shares`: in the order of SPLITS; `longest_side` of a crop in pixels."""
-
-    seed: int = 0
-    shares: tuple[float, float, float, float] = (0.6, 0.1, 0.15, 0.15)
-    longest_side: int = 512
-    skip_bad: bool = False
+from harness.data.preparation import (
+    BAD,
+    PrepareSettings,
+    Progress,
+    Reading,
+    check_settings,
+    refuse_bad,
+    write_reading,
+)
+from harness.data.store import Manifest, Pixels
+from harness.data.writer import Crop, Spool, half_made, open_spool
+from harness.errors import DataError
 
 
 class Listing(NamedTuple):
@@ -36,7 +25,7 @@ class Listing(NamedTuple):
 
     classes: tuple[str, ...]
     photos: tuple[tuple[str, int], ...]
-    left_out: tuple[LeftOut, ...]
+    left_out: tuple[tuple[str, str], ...]  # (path below it, reason)
 
 
 def prepare_folder(
@@ -53,32 +42,9 @@ def prepare_folder(
     with half_made(target) as folder, open_spool(folder) as spool:
         listing = list_photos(source)
         crops, thumbnails, bad = _read(source, listing, spool, settings, progress)
-        if bad and not settings.skip_bad:
-            raise DataError(_bad_message(source, bad))
-        kept, copies = drop_copies(crops)
-        crops = [crops[number] for number in kept]
-        groups = duplicate_groups(np.stack(thumbnails)[kept]) if kept else np.zeros(0, np.int64)
-        splits = _split(source, listing.classes, crops, groups, settings)
-        origin = Origin(
-            name=name,
-            source=kind,
-            classes=listing.classes,
-            seed=settings.seed,
-            shares=settings.shares,
-            longest_side=settings.longest_side,
-            near_duplicates=int((np.bincount(groups)[groups] > 1).sum()),
-            left_out=(*listing.left_out, *_by_reason(bad), *_by_reason(copies)),
-        )
-        return write_store(folder, spool, crops, splits, origin)
-
-
-def check_settings(settings: PrepareSettings) -> None:
-    """Raise UsageError unless the shares sum to 1, train and test have some, and the side is 1 or more."""
-    train, _, *tests = shares = settings.shares
-    if min(shares) < 0 or not math.isclose(sum(shares), 1.0, abs_tol=1e-6) or train <= 0 or sum(tests) <= 0:
-        raise UsageError(f"shares: expected four that sum to 1, train and test above 0, got {shares}")
-    if settings.longest_side < 1:
-        raise UsageError(f"longest side: expected 1 pixel or more, got {settings.longest_side}")
+        refuse_bad(source, bad, settings)
+        reading = Reading(source, listing.classes, crops, thumbnails, (*listing.left_out, *bad), {})
+        return write_reading(folder, spool, reading, name, kind, settings)
 
 
 def list_photos(source: Path) -> Listing:
@@ -105,7 +71,7 @@ def list_photos(source: Path) -> Listing:
         raise DataError(
             f"{source}: expected photos in each class, got none in {', '.join(empty)}; add some or remove it"
         )
-    return Listing(classes, tuple(photos), _by_reason(others))
+    return Listing(classes, tuple(photos), tuple(others))
 
 
 def _files(source: Path) -> Iterator[Path]:
@@ -134,66 +100,17 @@ def _why_not(path: Path) -> str | None:
 
 def _read(
     source: Path, listing: Listing, spool: Spool, settings: PrepareSettings, progress: Progress
-) -> tuple[list[Crop], list[Pixels], list[tuple[str, str]]]:
+) -> tuple[list[Crop], dict[str, Pixels], list[tuple[str, str]]]:
     """Decode the photos into the spool: their crops and thumbnails, and (path, reason) of each bad one."""
-    crops, thumbnails, bad = [], [], []
+    crops, thumbnails, bad = [], {}, []
     decoded = decode_photos([source / photo for photo, _ in listing.photos], settings.longest_side)
     with contextlib.closing(decoded):
         for number, ((photo, label), result) in enumerate(zip(listing.photos, decoded, strict=True), start=1):
             if isinstance(result, BadPhoto):
-                bad.append((photo, f"bad photo: {result.reason}"))
+                bad.append((photo, BAD + result.reason))
             else:
                 offset = spool.append(result.pixels)
                 crops.append(Crop(photo, result.sha256, label, offset, result.height, result.width))
-                thumbnails.append(result.thumbnail)
+                thumbnails[photo] = result.thumbnail
             progress(number, len(listing.photos))
     return crops, thumbnails, bad
-
-
-def _bad_message(source: Path, bad: Sequence[tuple[str, str]]) -> str:
-    named = ", ".join(f"{photo} ({reason.removeprefix('bad photo: ')})" for photo, reason in bad[:LISTED])
-    more = f" and {len(bad) - LISTED} more" if len(bad) > LISTED else ""
-    return f"{source}: expected readable photos, got {len(bad)} bad: {named}{more}; repair or add --skip-bad"
-
-
-def drop_copies(crops: Sequence[Crop]) -> tuple[list[int], list[tuple[str, str]]]:
-    """The positions to keep of photos with the same bytes, and (photo, reason) of the others.
-
-    Copies in one class: the first stays. Copies in two classes: none stays, for one of the labels is wrong.
-    """
-    same: dict[str, list[int]] = defaultdict(list)
-    for number, crop in enumerate(crops):
-        same[crop.sha256].append(number)
-    kept, dropped = [], []
-    for numbers in same.values():
-        if len({crops[number].label for number in numbers}) > 1:
-            dropped += [(crops[number].photo, "the same file lies in two classes") for number in numbers]
-        else:
-            kept.append(numbers[0])
-            dropped += [(crops[number].photo, "a copy of another file of its class") for number in numbers[1:]]
-    return sorted(kept), sorted(dropped)
-
-
-def _split(
-    source: Path, classes: Sequence[str], crops: Sequence[Crop], groups: Ints, settings: PrepareSettings
-) -> list[str]:
-    """The split of each crop, every class in train and in a test split; DataError where that cannot be."""
-    labels = np.array([crop.label for crop in crops], dtype=np.int64)
-    counts = np.zeros((int(groups.max(initial=-1)) + 1, len(classes)), dtype=np.int64)
-    np.add.at(counts, (groups, labels), 1)
-    splits = split_groups(counts, settings.shares, settings.seed)[groups]
-    for label, name in enumerate(classes):
-        its = set(splits[labels == label].tolist())
-        if TRAIN not in its or its.isdisjoint(TESTS):
-            raise DataError(
-                f"{source}: expected photos of {name} for train and for test, got {(labels == label).sum()} "
-                f"that form {(counts[:, label] > 0).sum()} groups of near-duplicates; add photos of {name}"
-            )
-    return [SPLITS[split] for split in splits.tolist()]
-
-
-def _by_reason(pairs: Sequence[tuple[str, str]]) -> tuple[LeftOut, ...]:
-    reasons: dict[str, list[str]] = defaultdict(list)
-    for photo, reason in pairs:
-        reasons[reason].append(photo)
-    return tuple(LeftOut(reason, tuple(photos)) for reason, photos in sorted(reasons.items()))

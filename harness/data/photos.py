@@ -1,33 +1,28 @@
-"""From the bytes of a photo to uint8 RGB pixels, on all cores. Pillow does the decoding."""
+"""From the bytes of a photo to uint8 RGB pixels. Pillow does the decoding."""
 
-import contextlib
 import hashlib
 import io
-import multiprocessing
 import os
-import signal
-import threading
 import warnings
-from collections import deque
-from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from harness.data.pool import on_all_cores
 from harness.data.store import Pixels
-from harness.errors import MachineError
+
+Result = TypeVar("Result")
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"})
 # JPEG includes MPO, what many phones write as .jpg. Others stay shut: EPS, for one, would start Ghostscript.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 THUMBNAIL = 48  # side in pixels; what near-duplicates are found in
 SIXTEEN_BIT = 65535
+MISSING = "no such file"  # what a BadPhoto says of a path with nothing there
 
 
 class Photo(NamedTuple):
@@ -47,21 +42,25 @@ class BadPhoto(NamedTuple):
 
 
 def decode_photo(path: Path, longest_side: int) -> Photo | BadPhoto:
-    """Read and decode `path`; its longer side is at most `longest_side` pixels afterwards.
+    """Read and decode `path`, whole; its longer side is at most `longest_side` pixels afterwards."""
+    return read_photo(path, partial(_whole, longest_side=longest_side))
+
+
+def read_photo(path: Path, decode: Callable[[bytes], Result]) -> Result | BadPhoto:
+    """What `decode` makes of the bytes of `path`, or why it could not.
 
     A warning of Pillow (a picture as large as a bomb, broken EXIF) makes a bad photo too.
     """
     try:
         if not path.is_file():  # a FIFO would be waited on for ever
-            raise ValueError("not a plain file, or a link to nothing")
+            raise ValueError("not a plain file, or a link to nothing" if os.path.lexists(path) else MISSING)
         content = path.read_bytes()
         if not content:
             raise ValueError("empty file")
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)
             warnings.simplefilter("error", RuntimeWarning)
-            image = _open_rgb(content, longest_side)
-            thumbnail = np.asarray(image.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX))
+            return decode(content)
     except UnidentifiedImageError:
         return BadPhoto(f"not a picture in {', '.join(FORMATS)}")
     except MemoryError:
@@ -70,21 +69,29 @@ def decode_photo(path: Path, longest_side: int) -> Photo | BadPhoto:
         return BadPhoto(error.strerror or str(error))
     except Exception as error:  # noqa: BLE001 (on a broken file Pillow raises anything; it is named in the list)
         return BadPhoto(" ".join(str(error).split()) or type(error).__name__)
-    return Photo(hashlib.sha256(content).hexdigest(), image.height, image.width, image.tobytes(), thumbnail)
 
 
-def _open_rgb(content: bytes, longest_side: int) -> Image.Image:
+def _whole(content: bytes, longest_side: int) -> Photo:
     with Image.open(io.BytesIO(content), formats=FORMATS) as image:
         scale = min(1.0, longest_side / max(image.size))
         if scale < 0.5:  # a JPEG decodes at 1/2, 1/4 or 1/8 for less; what is left is at least twice too large
             image.draft(image.mode, (round(2 * scale * image.width), round(2 * scale * image.height)))
-        upright = ImageOps.exif_transpose(image)
-        rgb = to_rgb(upright)
-    scale = min(1.0, longest_side / max(rgb.size))
+        rgb = shrunk(to_rgb(ImageOps.exif_transpose(image)), longest_side)
+    return Photo(hashlib.sha256(content).hexdigest(), rgb.height, rgb.width, rgb.tobytes(), thumbnail(rgb))
+
+
+def shrunk(image: Image.Image, longest_side: int) -> Image.Image:
+    """`image` with its longer side at most `longest_side` pixels; never enlarged."""
+    scale = min(1.0, longest_side / max(image.size))
     if scale == 1.0:
-        return rgb
-    size = (max(1, round(scale * rgb.width)), max(1, round(scale * rgb.height)))
-    return rgb.resize(size, Image.Resampling.LANCZOS)
+        return image
+    size = (max(1, round(scale * image.width)), max(1, round(scale * image.height)))
+    return image.resize(size, Image.Resampling.LANCZOS)
+
+
+def thumbnail(image: Image.Image) -> Pixels:
+    """(THUMBNAIL, THUMBNAIL, 3): the whole of an RGB image squeezed into a square."""
+    return np.asarray(image.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX))
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -110,47 +117,5 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def decode_photos(paths: Sequence[Path], longest_side: int) -> Generator[Photo | BadPhoto, None, None]:
-    """`decode_photo` of each path, in order, by a process a core; few results are held at once.
-
-    However the iteration ends, no process is left. Raises MachineError where one was killed.
-    """
-    cores = max(1, min(len(os.sched_getaffinity(0)), len(paths)))
-    # spawn: the caller may have threads (a progress bar), and a fork of those may hang
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(cores, mp_context=context, initializer=_follow_parent)
-    decode = partial(decode_photo, longest_side=longest_side)
-    waiting: deque[Future[Photo | BadPhoto]] = deque()
-    try:
-        for path in paths:
-            with _interrupts_held():
-                waiting.append(pool.submit(decode, path))
-            if len(waiting) >= 8 * cores:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    except BrokenProcessPool as error:
-        raise MachineError("a process that decoded photos was killed; free some memory and prepare again") from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-@contextlib.contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Hold Ctrl-C back in this thread; processes started meanwhile never see it (a mask is inherited)."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _follow_parent() -> None:
-    """A worker ends when its parent does, even one that was killed."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_exit_after, args=(parent,), daemon=True).start()
-
-
-def _exit_after(parent: BaseProcess) -> None:
-    parent.join()
-    os._exit(1)
+    """`decode_photo` of each path, in order, on all cores."""
+    return on_all_cores(partial(decode_photo, longest_side=longest_side), paths)

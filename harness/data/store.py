@@ -24,13 +24,14 @@ TRAINING_SPLITS = ("train", "val")
 TEST_SPLITS = ("test-public", "test-private")
 MANIFEST = "manifest.json"
 CHANNELS = 3  # RGB
+FEW = 8  # photos: of fewer, two test splits of .15 would hold one each, so a class has one test split
 
 
 class LeftOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Files of the source that are in no split, and why."""
+    """What of the source is in no split, and why."""
 
     reason: str
-    photos: tuple[str, ...]  # paths below the source folder
+    photos: tuple[str, ...]  # paths below the source folder, or boxes as path#annotation
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -38,15 +39,19 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     schema: int = SCHEMA
     name: str
-    source: str  # kind: "folder", "synthetic", …
+    source: str  # kind: "folder", "coco", "synthetic", …
     classes: tuple[str, ...]  # a label is a position in it
     digest: str
     crops: dict[str, int]  # by split
     photos: dict[str, int]  # by split
     near_duplicates: int  # photos kept in the split of another one because they look the same
+    across_splits: int = 0  # photos with a near-duplicate in another split, where the source gives the splits
     left_out: tuple[LeftOut, ...] = ()
+    unmapped: dict[str, int] = {}  # boxes of each category of the source that is in no class
+    few_photos: dict[str, int] = {}  # photos of each class with fewer than FEW
     seed: int
-    shares: tuple[float, float, float, float]  # in the order of SPLITS
+    shares: tuple[float, float, float, float] | None  # in the order of SPLITS; None: the source gives the splits
+    digest_splits: tuple[str, ...] = SPLITS  # those whose crops the digest covers
     longest_side: int | None  # in pixels, of the stored crops; None: never reduced
 
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from harness.data.folder import PrepareSettings, Progress, prepare_folder
+from harness.data.folder import prepare_folder
+from harness.data.preparation import PrepareSettings, Progress
 from harness.data.store import Manifest, Pixels
 
 Plane = NDArray[np.float64]  # (height, width)

@@ -26,6 +26,9 @@ class Crop(NamedTuple):
     offset: int  # in the spool, in bytes
     height: int
     width: int
+    box: tuple[float, float, float, float] | None = None  # in the photo, as the source has it; None: all of it
+    split: str | None = None  # where the source gives it
+    named: str | None = None  # what the user knows it by; None: the photo
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,10 +38,14 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     classes: tuple[str, ...]
     seed: int
-    shares: tuple[float, float, float, float]
+    shares: tuple[float, float, float, float] | None
     longest_side: int | None
     near_duplicates: int = 0
+    across_splits: int = 0
     left_out: tuple[LeftOut, ...] = ()
+    unmapped: dict[str, int] = {}
+    few_photos: dict[str, int] = {}
+    digest_splits: tuple[str, ...] = SPLITS
 
 
 @contextlib.contextmanager
@@ -112,13 +119,20 @@ def open_spool(folder: Path) -> Iterator[Spool]:
 
 
 def source_digest(crops: Sequence[Crop], splits: Sequence[str], origin: Origin) -> str:
-    """sha256 over classes, settings and, sorted, each photo's path, the sha256 of its bytes and its split.
+    """sha256 over classes, settings and, sorted, each crop's photo, the sha256 of its bytes, its split, and the
+    label and box of one that was cut from a photo; the crops of `origin.digest_splits` alone.
 
     Never over decoded pixels: two decoders that differ in a bit give one digest.
     """
-    photos = sorted({(crop.photo, crop.sha256, split) for crop, split in zip(crops, splits, strict=True)})
+    covered = [pair for pair in zip(crops, splits, strict=True) if pair[1] in origin.digest_splits]
+    photos = sorted({_identity(crop, split) for crop, split in covered})
     settings = (origin.seed, origin.shares, origin.longest_side)
     return hashlib.sha256(msgspec.json.encode((origin.source, origin.classes, settings, photos))).hexdigest()
+
+
+def _identity(crop: Crop, split: str) -> tuple[str | int | float, ...]:
+    whole = (crop.photo, crop.sha256, split)  # its path holds its class
+    return whole if crop.box is None else (*whole, crop.label, *crop.box)
 
 
 def write_store(folder: Path, spool: Spool, crops: Sequence[Crop], splits: Sequence[str], origin: Origin) -> Manifest:
@@ -137,8 +151,9 @@ def write_store(folder: Path, spool: Spool, crops: Sequence[Crop], splits: Seque
 
 
 def _shuffled(crop: Crop, seed: int) -> tuple[bytes, int]:
-    """Sort key: by a hash of seed and photo bytes. A seeded permutation of sorted names could be undone."""
-    return hashlib.sha256(f"{seed} {crop.sha256}".encode()).digest(), crop.offset
+    """Sort key: by a hash of seed, photo bytes and box. A seeded permutation of sorted names could be undone."""
+    box = "" if crop.box is None else f" {crop.box}"
+    return hashlib.sha256(f"{seed} {crop.sha256}{box}".encode()).digest(), crop.offset
 
 
 def _write_split(folder: Path, split: str, spool: Spool, crops: Sequence[Crop]) -> None:

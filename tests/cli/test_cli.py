@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -13,88 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import PREDICT, ROOT, spinning
-
-Done = subprocess.CompletedProcess[str]
-
-
-class Project:
-    """A project of its own: rules with small passes, the bundled packages, a practice set of a few photos."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        shutil.copytree(ROOT / "baselines", root / "baselines", ignore=shutil.ignore_patterns("weights", "__pycache__"))
-        shutil.copytree(
-            ROOT / "submissions", root / "submissions", ignore=shutil.ignore_patterns("weights", "__pycache__")
-        )
-        rules = root / "baselines" / "rules.toml"
-        text = rules.read_text().replace("answer_s = 10.0", "answer_s = 1.0")
-        text = text.replace('baseline = "submissions/template"', 'baseline = "colour_histogram"')  # fitted in a second
-        rules.write_text(
-            text.replace("subset_crops = 150", "subset_crops = 30").replace("subset_s = 3.0", "subset_s = 0.1")
-        )
-        for name in ("sharp", "blunt"):
-            self.package(name, spinning(300 if name == "sharp" else 600))
-
-    def package(self, name: str, predict: str, manifest: str | None = None) -> None:
-        folder = self.root / "submissions" / name
-        folder.mkdir(exist_ok=True)
-        (folder / "submission.toml").write_text(f'name = "{name}"\n' if manifest is None else manifest)
-        (folder / "predict.py").write_text(predict)
-
-    def environment(self) -> dict[str, str]:
-        return os.environ | {"HARNESS_ROOT": str(self.root), "COLUMNS": "80"}
-
-    def run(self, *arguments: str, code: int = 0) -> Done:
-        done = subprocess.run(
-            [sys.executable, "-m", "harness", *arguments],
-            capture_output=True,
-            text=True,
-            env=self.environment(),
-            cwd=self.root,
-            check=False,
-        )
-        assert done.returncode == code, done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
-        return done
-
-    def error(self, *arguments: str, code: int) -> str:
-        """The one line that a command fails with."""
-        lines = self.run(*arguments, code=code).stderr.strip().splitlines()
-        errors = [line for line in lines if line.startswith("harness: ")]
-        assert len(errors) == 1, lines
-        return errors[0]
-
-    def local(self) -> list[dict[str, object]]:
-        """This machine's records, oldest first."""
-        paths = sorted(self.root.glob("leaderboard/local/*.json"), key=lambda path: path.stat().st_mtime_ns)
-        return [json.loads(path.read_text()) for path in paths]
-
-
-@pytest.fixture(scope="session")
-def practice(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A prepared practice set and a fitted colour histogram, made once."""
-    project = Project(tmp_path_factory.mktemp("practice") / "project")
-    said = project.run("prepare", "synthetic", "--name", "practice", "--photos", "30").stdout
-    assert "6 classes" in said
-    subprocess.run(
-        [sys.executable, "baselines/colour_histogram/fit.py", "--data", "practice"],
-        cwd=project.root,
-        env=project.environment(),
-        check=True,
-        capture_output=True,
-    )
-    return project.root
-
-
-@pytest.fixture
-def project(practice: Path, tmp_path: Path) -> Project:
-    """A fresh project with the practice set in it."""
-    project = Project(tmp_path / "project")
-    shutil.copytree(practice / "data", project.root / "data")
-    weights = Path("baselines") / "colour_histogram" / "weights"
-    shutil.copytree(practice / weights, project.root / weights)
-    return project
+from tests.cli.conftest import Project
+from tests.conftest import PREDICT
 
 
 def test_evaluate_and_leaderboard(project: Project) -> None:
@@ -166,7 +85,7 @@ def test_score_refuses_what_is_no_f1(value: str, project: Project) -> None:
 
 def test_mistakes_on_the_command_line(project: Project) -> None:
     assert "no package nobody" in project.error("evaluate", "nobody", code=2)
-    assert "there are: baselines/colour_histogram, baselines/null, submissions/blunt" in project.error(
+    assert "there are: baselines/colour_histogram, baselines/mobilenetv3_large, baselines/null" in project.error(
         "check", "nobody", code=2
     )
     assert "no data set other" in project.error("evaluate", "sharp", "--data", "other", code=3)
@@ -286,6 +205,55 @@ def test_a_corrupt_photo_is_named_and_can_be_skipped(project: Project) -> None:
     said = project.run("prepare", "folder", "photos", "--name", "mine", "--skip-bad").stdout
     assert "left out: 1" in said
     assert "Metal/broken.jpg" in said
+
+
+def coco(project: Project, category: str = "Drink can") -> tuple[str, ...]:
+    """A COCO file of 10 photos with a can and a sheet of paper each; the options that name it and its photos."""
+    from PIL import Image
+
+    from harness.data.synthetic import render_photo
+
+    (project.root / "photos").mkdir()
+    images, boxes = [], []
+    for number in range(10):
+        picture = Image.fromarray(render_photo(0, number)).resize((160, 120))
+        picture.save(project.root / "photos" / f"{number}.jpg")
+        images.append({"id": number, "file_name": f"{number}.jpg", "width": 160, "height": 120})
+        for label in range(3):
+            box = {"image_id": number, "category_id": label, "bbox": [50 * label, 10, 40, 60]}
+            boxes.append({"id": len(boxes), **box})
+    names = [category, "Normal paper", "Cigarette"]
+    categories = [{"id": label, "name": name} for label, name in enumerate(names)]
+    content = {"images": images, "annotations": boxes, "categories": categories}
+    (project.root / "coco.json").write_text(json.dumps(content))
+    (project.root / "classes.toml").write_text(f'[classes]\nMetal = ["{category}"]\nPaper = ["Normal paper"]\n')
+    return "prepare", "taco", "--annotations", "coco.json", "--images", "photos"
+
+
+def test_a_coco_file_becomes_crops(project: Project) -> None:
+    options = (*coco(project), "--classes", "classes.toml")
+    said = project.run(*options).stdout
+    assert "taco: 2 classes: Metal, Paper" in said
+    assert "left out: 10, boxes of a category in no class: Cigarette 10" in said
+    manifest = json.loads((project.root / "data" / "taco" / "manifest.json").read_text())
+    assert (sum(manifest["crops"].values()), sum(manifest["photos"].values())) == (20, 10)
+    assert "choose another name" in project.error(*options, code=3)
+    (project.root / "photos" / "3.jpg").unlink()
+    assert "got 1 bad: 3.jpg (no such file)" in project.error(*options, "--name", "two", code=3)
+    assert "left out: 1, bad photo: no such file: 3.jpg" in project.run(*options, "--name", "two", "--skip-bad").stdout
+
+
+def test_a_coco_file_of_other_categories_points_to_the_option(project: Project) -> None:
+    options = coco(project, "boat")
+    text = (project.root / "coco.json").read_text().replace("Normal paper", "car")
+    (project.root / "coco.json").write_text(text)
+    message = project.error(*options, code=3)
+    assert "got boat, car, Cigarette" in message
+    assert "--classes" in message
+    (project.root / "classes.toml").write_text('[classes]\nA = ["boat"]\nB = ["car", "boat"]\n')
+    assert "each category once, got boat twice" in project.error(*options, "--classes", "classes.toml", code=3)
+    (project.root / "classes.toml").write_text('[classes]\nSea = ["boat"]\nRoad = ["car"]\n')
+    assert "2 classes: Sea, Road" in project.run(*options, "--classes", "classes.toml").stdout
 
 
 def test_ctrl_c_ends_the_workers_and_leaves_a_record(project: Project) -> None:

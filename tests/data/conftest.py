@@ -51,10 +51,21 @@ def prepare(tmp_path: Path) -> Callable[..., tuple[Path, Manifest]]:
     return run
 
 
+def real(folder: str) -> Path:
+    """A folder of real photos, or a skip that says where it was expected."""
+    home = Path(os.environ.get("HARNESS_PHOTOS", REPO.parent / "shared" / "data"))
+    if not (home / folder).is_dir():
+        pytest.skip(f"no real photos in {home} (HARNESS_PHOTOS names their folder)")
+    return home / folder
+
+
 @pytest.fixture
 def trashnet() -> Path:
-    """The real TrashNet photos, or a skip that says where they were expected."""
-    home = Path(os.environ.get("HARNESS_PHOTOS", REPO.parent / "shared" / "data"))
-    if not (home / "trashnet").is_dir():
-        pytest.skip(f"no real photos in {home} (HARNESS_PHOTOS names their folder)")
-    return home / "trashnet"
+    """The real TrashNet photos."""
+    return real("trashnet")
+
+
+@pytest.fixture
+def taco() -> Path:
+    """Real TACO photos."""
+    return real("taco")

@@ -86,6 +86,14 @@ def test_copies_in_a_class_count_once_and_copies_in_two_classes_not_at_all(photo
     assert len(where(path)) == 11
 
 
+def test_a_class_of_few_photos_is_marked_and_has_one_test_split(photos, prepare):
+    path, manifest = prepare(photos(a=7, b=20))
+    assert manifest.few_photos == {"a": 7}
+    tests = open_test_labels(open_store(path))
+    assert [int((tests[split].labels == 0).sum()) for split in ("test-public", "test-private")] == [2, 0]
+    assert (tests["test-private"].labels == 1).sum() == 3
+
+
 def test_hidden_and_other_files_are_left_out_with_their_reason(photos, prepare):
     source = photos(a=6, b=6)
     (source / "LICENSE").write_text("MIT")

@@ -61,6 +61,35 @@ def test_a_split_with_no_share_gets_nothing(seed):
     assert set(splits.tolist()) == {0, 2}
 
 
+@given(st.integers(12, 60), st.integers(2, 7), seeds)
+@settings(max_examples=60, deadline=None)
+def test_a_rare_class_has_one_test_split_and_the_others_keep_both(groups, rare, seed):
+    counts = np.random.default_rng(seed).poisson(1.0, (groups, 3)).astype(np.int64)
+    counts[:, 2] = np.arange(groups) < rare
+    counts[:, 0] += 1
+    splits = split_groups(counts, SHARES, seed, merged=[2])
+    its = set(splits[counts[:, 2] > 0].tolist())
+    assert {0, 2} <= its <= {0, 1, 2}
+    assert len(its) == min(rare, 3)
+    assert set(splits[counts[:, 0] > 0].tolist()) == {0, 1, 2, 3}
+
+
+def test_the_merged_tests_of_a_rare_class_lie_where_there_is_a_share():
+    splits = split_groups(one_class_each([[1] * 20, [1] * 4]), (0.6, 0.1, 0.0, 0.3), 0, merged=[1])
+    assert set(splits[20:].tolist()) == {0, 1, 3}
+
+
+@given(seeds)
+@settings(max_examples=20, deadline=None)
+def test_crowded_groups_do_not_all_go_to_train(seed):
+    counts = np.random.default_rng(seed).geometric(0.4, (200, 2)).astype(np.int64)
+    splits = split_groups(counts, SHARES, seed, beside=np.ones((200, 1), dtype=np.int64))
+    photos = np.bincount(splits, minlength=4) / 200
+    items = np.array([counts[splits == split].sum() for split in range(4)]) / counts.sum()
+    assert np.abs(photos - SHARES).max() < 0.06
+    assert np.abs(items - SHARES).max() < 0.03
+
+
 def test_another_seed_gives_another_split():
     counts = one_class_each([[1] * 40, [1] * 40])
     assert not np.array_equal(split_groups(counts, SHARES, 0), split_groups(counts, SHARES, 1))

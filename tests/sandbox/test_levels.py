@@ -210,3 +210,10 @@ raise ValueError(json.dumps([torch.backends.cpu.get_cpu_capability(), torch.get_
     ).stdout.strip()
     inside = json.loads(said[said.index("[") : said.index("]") + 1])
     assert inside == [outside, 1], "one thread was asked for"
+
+
+def test_a_package_may_use_the_networks_of_harness(
+    sandbox: Sandbox, the_rules: Rules, target: Target, make_package: MakePackage
+) -> None:
+    said = run_inside("import harness.nets.table\nraise KeyError('there')", sandbox, the_rules, target, make_package)
+    assert "KeyError: 'there'" in said

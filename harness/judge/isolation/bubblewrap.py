@@ -125,6 +125,7 @@ def _view(launch: Launch) -> list[str]:
         for node in nodes:
             view += ["--dev-bind-try", node, node]
     view += [
+        *("--perms", "0755", "--dir", _HARNESS),  # packages import harness.nets as another uid
         "--ro-bind",
         str(PACKAGE_ROOT),
         f"{_HARNESS}/harness",

@@ -1,0 +1,93 @@
+"""A project of its own for each test of the command line, and `harness` as a user types it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, spinning
+
+Done = subprocess.CompletedProcess[str]
+
+
+class Project:
+    """A project of its own: rules with small passes, the bundled packages, a practice set of a few photos."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        shutil.copytree(ROOT / "baselines", root / "baselines", ignore=shutil.ignore_patterns("weights", "__pycache__"))
+        shutil.copytree(
+            ROOT / "submissions", root / "submissions", ignore=shutil.ignore_patterns("weights", "__pycache__")
+        )
+        rules = root / "baselines" / "rules.toml"
+        text = rules.read_text().replace("answer_s = 10.0", "answer_s = 1.0")
+        text = text.replace('baseline = "submissions/template"', 'baseline = "colour_histogram"')  # fitted in a second
+        rules.write_text(
+            text.replace("subset_crops = 150", "subset_crops = 30").replace("subset_s = 3.0", "subset_s = 0.1")
+        )
+        for name in ("sharp", "blunt"):
+            self.package(name, spinning(300 if name == "sharp" else 600))
+
+    def package(self, name: str, predict: str, manifest: str | None = None) -> None:
+        folder = self.root / "submissions" / name
+        folder.mkdir(exist_ok=True)
+        (folder / "submission.toml").write_text(f'name = "{name}"\n' if manifest is None else manifest)
+        (folder / "predict.py").write_text(predict)
+
+    def environment(self) -> dict[str, str]:
+        return os.environ | {"HARNESS_ROOT": str(self.root), "COLUMNS": "80"}
+
+    def run(self, *arguments: str, code: int = 0) -> Done:
+        done = subprocess.run(
+            [sys.executable, "-m", "harness", *arguments],
+            capture_output=True,
+            text=True,
+            env=self.environment(),
+            cwd=self.root,
+            check=False,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done
+
+    def error(self, *arguments: str, code: int) -> str:
+        """The one line that a command fails with."""
+        lines = self.run(*arguments, code=code).stderr.strip().splitlines()
+        errors = [line for line in lines if line.startswith("harness: ")]
+        assert len(errors) == 1, lines
+        return errors[0]
+
+    def local(self) -> list[dict[str, object]]:
+        """This machine's records, oldest first."""
+        paths = sorted(self.root.glob("leaderboard/local/*.json"), key=lambda path: path.stat().st_mtime_ns)
+        return [json.loads(path.read_text()) for path in paths]
+
+
+@pytest.fixture(scope="session")
+def practice(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A prepared practice set and a fitted colour histogram, made once."""
+    project = Project(tmp_path_factory.mktemp("practice") / "project")
+    said = project.run("prepare", "synthetic", "--name", "practice", "--photos", "30").stdout
+    assert "6 classes" in said
+    subprocess.run(
+        [sys.executable, "baselines/colour_histogram/fit.py", "--data", "practice"],
+        cwd=project.root,
+        env=project.environment(),
+        check=True,
+        capture_output=True,
+    )
+    return project.root
+
+
+@pytest.fixture
+def project(practice: Path, tmp_path: Path) -> Project:
+    """A fresh project with the practice set in it."""
+    project = Project(tmp_path / "project")
+    shutil.copytree(practice / "data", project.root / "data")
+    weights = Path("baselines") / "colour_histogram" / "weights"
+    shutil.copytree(practice / weights, project.root / weights)
+    return project

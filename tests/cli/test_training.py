@@ -1,0 +1,86 @@
+"""harness train, then evaluate and predict with what it wrote."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.cli.conftest import Project
+
+
+@pytest.fixture
+def small(project: Project) -> Project:
+    """The project with a recipe that takes seconds."""
+    recipe = project.root / "submissions" / "mbv3_cut" / "taco_im156.yaml"
+    recipe.write_text("size: 32\nepochs: 2\nbatch: 16\nmax_lr: 0.05\n")
+    return project
+
+
+def test_train_then_evaluate_and_predict(small: Project, tmp_path: Path) -> None:
+    assert "train them: harness train submissions/mbv3_cut --data practice" in small.error(
+        "evaluate", "mbv3_cut", code=4
+    )
+    said = small.run("train", "mbv3_cut", "--data", "practice").stdout
+    assert "epoch 2/2" in said
+    assert "images/s" in said
+    info = json.loads((small.root / "submissions" / "mbv3_cut" / "weights" / "practice.json").read_text())
+    assert len(info["log"]) == 2
+    assert "macro F1" in small.run("evaluate", "mbv3_cut", "--budget", "1s").stdout
+
+    photos = tmp_path / "photos" / "deep"
+    photos.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for name, size in (("b.png", (40, 900)), ("a.jpg", (31, 17))):
+        Image.fromarray(rng.integers(0, 256, (*size, 3), dtype=np.uint8)).save(photos / name)
+    (photos / "notes.txt").write_text("no photo")
+    out = tmp_path / "labels.csv"
+    said = small.run("predict", "mbv3_cut", "--images", str(photos.parent), "--out", str(out)).stdout
+    assert "2 photos" in said
+    rows = list(csv.DictReader(out.read_text().splitlines()))
+    assert [row["photo"] for row in rows] == ["deep/a.jpg", "deep/b.png"]
+    assert all(info["classes"][int(row["label"])] == row["class"] for row in rows)
+
+    (photos / "c.jpg").write_bytes(b"broken")
+    out.unlink()
+    assert "deep/c.jpg" in small.error("predict", "mbv3_cut", "--images", str(photos.parent), "--out", str(out), code=3)
+    assert not out.exists()
+    skipping = ("predict", "mbv3_cut", "--images", str(photos.parent), "--out", str(out), "--skip-bad")
+    assert "left out 1 bad" in small.run(*skipping).stdout
+    assert len(out.read_text().splitlines()) == 3
+
+
+def test_mistakes_in_training(small: Project) -> None:
+    assert "expected a recipe to train by" in small.error("train", "sharp", "--data", "practice", code=4)
+    manifest = small.root / "submissions" / "mbv3_cut" / "submission.toml"
+    text = manifest.read_text()
+    manifest.write_text(text.replace("taco_im156.yaml", "../template/submission.toml"))
+    assert "expected a file in the package" in small.error("train", "mbv3_cut", "--data", "practice", code=4)
+    manifest.write_text(text.replace("taco_im156.yaml", "none.yaml"))
+    assert "No such file" in small.error("train", "mbv3_cut", "--data", "practice", code=4)
+    manifest.write_text(text)
+    (manifest.parent / "taco_im156.yaml").write_text("epochs: many\n")
+    assert "epochs" in small.error("train", "mbv3_cut", "--data", "practice", code=4)
+    (manifest.parent / "taco_im156.yaml").write_text("size: 32\nbatch: 6400\n")
+    assert "expected 6400 crops or more" in small.error("train", "mbv3_cut", "--data", "practice", code=3)
+
+
+def test_mistakes_in_predicting(small: Project, tmp_path: Path) -> None:
+    out = str(tmp_path / "out.csv")
+    assert "expected a folder with photos" in small.error(
+        "predict", "sharp", "--images", str(tmp_path / "none"), "--out", out, code=3
+    )
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    images = ("--images", str(tmp_path))
+    assert "--out" in small.error("predict", "sharp", *images, "--out", str(tmp_path / "no" / "out.csv"), code=2)
+    assert "no weights for moon" in small.error(
+        "predict", "colour_histogram", *images, "--out", out, "--data", "moon", code=4
+    )
+    weights = small.root / "baselines" / "colour_histogram" / "weights"
+    for ending in ("json", "safetensors"):
+        (weights / f"other.{ending}").write_bytes((weights / f"practice.{ending}").read_bytes())
+    assert "expected one of other, practice" in small.error(
+        "predict", "colour_histogram", *images, "--out", out, code=2
+    )
