@@ -16,11 +16,11 @@ from PIL import Image
 
 from harness.data.folder import PrepareSettings, prepare_folder
 from harness.data.store import open_store
-from harness.data.synthetic import prepare_synthetic
 from harness.data.weights import WeightsInfo, read_info, write_weights
 from harness.errors import DataError
 from harness.worker import runtimes
 from tests.conftest import CLASSES, ROOT
+from tests.pictures import prepare_practice
 
 PACKAGES = {
     "null": "baselines",
@@ -54,7 +54,7 @@ def inside(folder: Path) -> Iterator[None]:
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Copies of the packages, those that can be fitted fitted on a small practice set by their own code."""
     home = tmp_path_factory.mktemp("packages")
-    prepare_synthetic(home / "practice", "practice", 24, 0, silent)
+    prepare_practice(home / "practice", "practice", 24)
     store = open_store(home / "practice")
     copies = {}
     for name, where in PACKAGES.items():

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, spinning
+from tests.pictures import render_folder
 
 Done = subprocess.CompletedProcess[str]
 
@@ -71,7 +72,8 @@ class Project:
 def practice(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A prepared practice set and a fitted colour histogram, made once."""
     project = Project(tmp_path_factory.mktemp("practice") / "project")
-    said = project.run("prepare", "synthetic", "--name", "practice", "--photos", "30").stdout
+    render_folder(project.root / "photos", 30, seed=0)
+    said = project.run("prepare", "folder", "photos", "--name", "practice").stdout
     assert "6 classes" in said
     subprocess.run(
         [sys.executable, "baselines/colour_histogram/fit.py", "--data", "practice"],

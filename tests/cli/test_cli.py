@@ -193,7 +193,7 @@ def test_other_systems_are_told_so(
 
 
 def test_a_corrupt_photo_is_named_and_can_be_skipped(project: Project) -> None:
-    from harness.data.synthetic import render_folder
+    from tests.pictures import render_folder
 
     photos = project.root / "photos"
     render_folder(photos, 8, 0)
@@ -211,7 +211,7 @@ def coco(project: Project, category: str = "Drink can") -> tuple[str, ...]:
     """A COCO file of 10 photos with a can and a sheet of paper each; the options that name it and its photos."""
     from PIL import Image
 
-    from harness.data.synthetic import render_photo
+    from tests.pictures import render_photo
 
     (project.root / "photos").mkdir()
     images, boxes = [], []

@@ -13,8 +13,8 @@ from harness.data.duplicates import (
     turn_pictures,
 )
 from harness.data.photos import THUMBNAIL
-from harness.data.synthetic import render_photo
 from tests.data.conftest import blocks
+from tests.pictures import render_photo
 
 
 def thumbnail(picture: np.ndarray) -> np.ndarray:
