@@ -7,7 +7,7 @@ DATA ?= practice
 SUBMISSION ?= colour_histogram
 EPOCHS ?= 20
 
-.PHONY: evaluate test setup bench gpu format clean
+.PHONY: evaluate test setup bench gpu format scenes clean
 .DEFAULT_GOAL := evaluate
 
 # The baseline is submissions/template; both are fitted here until the trained reference comes with its weights.
@@ -56,3 +56,8 @@ format: setup
 
 clean:
 	rm -rf $(VENV) data .pytest_cache .mypy_cache .ruff_cache
+
+# Renders the embedded data set's val and test scenes anew. They are committed; another renderer is another data set.
+scenes: setup
+	rm -rf harness/data/embedded
+	$(BIN)/python -c 'from harness.data import synthetic as s; s.render_embedded(s.EMBEDDED, s.JUDGED, print)'

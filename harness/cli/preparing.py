@@ -60,16 +60,30 @@ def taco(
 
 @app.command("synthetic")
 def synthetic(
-    name: Annotated[str, typer.Option(help="The data set's name; its folder in data/.")] = "practice",
-    photos: Annotated[int, typer.Option(help="Photos a class.", min=8)] = 150,
-    seed: Annotated[int, typer.Option(help="Of the photos and of the split.")] = 0,
+    name: Annotated[str | None, typer.Option(help="The data set's name. Default: embedded.")] = None,
+    judged_only: Annotated[bool, typer.Option("--judged-only", help="Leave the training scenes out: quick.")] = False,
+    scenes: Annotated[int | None, typer.Option(help="Render a set of so many other scenes instead.", min=30)] = None,
+    seed: Annotated[int, typer.Option(help="Of those scenes and of their split.", min=0)] = 0,
+    difficulty: Annotated[float | None, typer.Option(help="Of those scenes.", min=0, max=1)] = None,
 ) -> None:
-    """A rendered practice set: no photo is needed, and its scores say nothing about real trash."""
-    from harness.data.synthetic import prepare_synthetic
+    """The embedded data set of rendered scenes: no photo is needed, and its scores say nothing about real trash."""
+    from harness.data import synthetic as rendered
+    from harness.data.scenes import DEFAULT
+    from harness.errors import UsageError
     from harness.paths import project_root
 
-    with counting("photos") as progress:
-        manifest = prepare_synthetic(new_data_folder(project_root(), name), name, photos, seed, progress)
+    if scenes is None and (seed or difficulty is not None):
+        raise UsageError("--seed and --difficulty are of other scenes than the embedded ones; add --scenes N")
+    if scenes is not None and (judged_only or name is None):
+        raise UsageError("--scenes: expected a --name of its own and no --judged-only: it is another data set")
+    chosen = name or rendered.NAME
+    target = new_data_folder(project_root(), chosen)
+    with counting("scenes") as progress:
+        if scenes is None:
+            manifest = rendered.prepare_embedded(target, chosen, not judged_only, progress)
+        else:
+            level = DEFAULT if difficulty is None else difficulty
+            manifest = rendered.prepare_rendered(target, chosen, scenes, seed, level, progress)
     print(summary(manifest))
 
 
