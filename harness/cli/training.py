@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.project import data_folder, note
+from harness.cli.project import counting, data_folder, note
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +29,7 @@ def train(
 
     from harness import staging
     from harness.data.store import open_store
+    from harness.data.synthetic import KIND, add_training_scenes
     from harness.paths import project_root
 
     root = project_root()
@@ -36,7 +37,13 @@ def train(
     recipe = read_recipe(package)
     if epochs is not None:
         recipe = msgspec.structs.replace(recipe, epochs=epochs)
-    store = open_store(data_folder(root, data))
+    folder = data_folder(root, data)
+    store = open_store(folder)
+    if store.manifest.source == KIND and not len(store.crops("train")):
+        note("rendering the training scenes, once")
+        with counting("scenes") as progress:
+            add_training_scenes(folder, progress)
+        store = open_store(folder)
 
     from harness.lab.memory import keep_pages
 

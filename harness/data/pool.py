@@ -12,6 +12,8 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.process import BaseProcess
 from typing import TypeVar
 
+from threadpoolctl import threadpool_limits
+
 from harness.errors import MachineError
 
 Job = TypeVar("Job")
@@ -58,7 +60,8 @@ def _start() -> None:
     And it ends when its parent does, even one that was killed.
     """
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = "1"  # read when numpy is imported, which the first job does
+        os.environ[name] = "1"  # for libraries that the first job loads
+    threadpool_limits(1)  # for those that are loaded
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_exit_after, args=(parent,), daemon=True).start()

@@ -16,7 +16,7 @@ import msgspec
 from harness.data.coco import prepare_coco
 from harness.data.preparation import PrepareSettings, Progress
 from harness.data.scenes import DEFAULT, write_scenes
-from harness.data.store import Manifest
+from harness.data.store import Manifest, open_store
 
 EMBEDDED = Path(__file__).parent / "embedded"
 NAME = "embedded"
@@ -53,6 +53,18 @@ def prepare_embedded(target: Path, name: str, training: bool, progress: Progress
             _merge(scenes / "annotations.json", scenes / "rendered" / "annotations.json")
         settings = PrepareSettings(digest_splits=JUDGED)
         return prepare_coco(scenes / "annotations.json", scenes, target, name, None, settings, progress, KIND)
+
+
+def add_training_scenes(path: Path, progress: Progress) -> Manifest:
+    """The embedded data set in the folder `path` once more, its train split filled; the old folder stays until then."""
+    whole, old = path.with_name(f".{path.name}.whole"), path.with_name(f".{path.name}.old")
+    for left in (whole, old):  # by one that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    manifest = prepare_embedded(whole, open_store(path).manifest.name, True, progress)
+    path.rename(old)
+    whole.rename(path)
+    shutil.rmtree(old)
+    return manifest
 
 
 def prepare_rendered(

@@ -1,6 +1,7 @@
 """The embedded data set: committed scenes to judge on, rendered ones to train on, one digest."""
 
 import io
+import shutil
 
 import msgspec
 import numpy as np
@@ -45,6 +46,17 @@ def test_training_scenes_change_no_digest_and_no_judged_crop(judged, tmp_path, m
     assert len(store.training_labels("train").labels) == manifest.crops["train"] > 6
     for split in ("val", "test-public", "test-private"):
         assert (store.path / f"{split}.pixels").read_bytes() == (judged.path / f"{split}.pixels").read_bytes()
+
+
+def test_training_scenes_are_added_to_what_is_there(judged, tmp_path, monkeypatch):
+    shutil.copytree(judged.path, tmp_path / "embedded")
+    (tmp_path / ".embedded.old").mkdir()  # what a killed one left
+    monkeypatch.setitem(synthetic.SCENES, "train", 3)
+    manifest = synthetic.add_training_scenes(tmp_path / "embedded", silent)
+    assert open_store(tmp_path / "embedded").manifest == manifest
+    assert manifest.photos["train"] == 3
+    assert manifest.digest == judged.manifest.digest
+    assert [path.name for path in tmp_path.iterdir()] == ["embedded"]
 
 
 def test_a_committed_scene_is_what_the_renderer_draws():
