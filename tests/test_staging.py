@@ -216,7 +216,7 @@ def test_requirements_are_checked_before_anything_runs(
 def test_an_unknown_package_lists_those_that_there_are() -> None:
     with pytest.raises(UsageError) as caught:
         find(ROOT, "no_such_thing")
-    assert "baselines/colour_histogram, baselines/null" in caught.value.message
+    assert "baselines/colour_histogram, baselines/mobilenetv3_large, baselines/null" in caught.value.message
 
 
 def test_what_a_package_is_checked_for_comes_from_its_weights(make_package: MakePackage) -> None:
