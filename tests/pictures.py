@@ -139,3 +139,18 @@ def prepare_practice(target: Path, name: str, photos_per_class: int, seed: int =
     with tempfile.TemporaryDirectory(prefix="harness-pictures-") as folder:
         render_folder(Path(folder), photos_per_class, seed)
         return prepare_folder(Path(folder), target, name, PrepareSettings(seed=seed), lambda *_: None)
+
+
+def prepare_tinted(home: Path) -> Path:
+    """A data set of coarse noise in which one channel, the class, is stronger than the others; its folder."""
+    rng = np.random.default_rng(0)
+    for channel, name in enumerate(("red", "green", "blue")):
+        (home / "photos" / name).mkdir(parents=True)
+        for number in range(30):
+            noise = rng.integers(0, 160, (6, 8, 3), dtype=np.uint8)
+            noise[..., channel] += 80
+            photo = Image.fromarray(noise.repeat(8, axis=0).repeat(8, axis=1))
+            photo.save(home / "photos" / name / f"{number}.png")
+    settings = PrepareSettings(shares=(0.6, 0.2, 0.1, 0.1))
+    prepare_folder(home / "photos", home / "tinted", "tinted", settings, lambda *_: None)
+    return home / "tinted"

@@ -12,15 +12,13 @@ from time import perf_counter_ns
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from harness.data.folder import PrepareSettings, prepare_folder
 from harness.data.store import open_store
 from harness.data.weights import WeightsInfo, read_info, write_weights
 from harness.errors import DataError
 from harness.worker import runtimes
 from tests.conftest import CLASSES, ROOT
-from tests.pictures import prepare_practice
+from tests.pictures import prepare_practice, prepare_tinted
 
 PACKAGES = {
     "null": "baselines",
@@ -78,18 +76,8 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def tinted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data set of coarse noise in which one channel, the class, is stronger than the others."""
-    home, rng = tmp_path_factory.mktemp("tinted"), np.random.default_rng(0)
-    for channel, name in enumerate(("red", "green", "blue")):
-        (home / "photos" / name).mkdir(parents=True)
-        for number in range(30):
-            noise = rng.integers(0, 160, (6, 8, 3), dtype=np.uint8)
-            noise[..., channel] += 80
-            photo = Image.fromarray(noise.repeat(8, axis=0).repeat(8, axis=1))
-            photo.save(home / "photos" / name / f"{number}.png")
-    settings = PrepareSettings(shares=(0.6, 0.2, 0.1, 0.1))
-    prepare_folder(home / "photos", home / "tinted", "tinted", settings, silent)
-    return home / "tinted"
+    """A small data set that is easy to learn."""
+    return prepare_tinted(tmp_path_factory.mktemp("tinted"))
 
 
 @pytest.mark.parametrize("name", PACKAGES)

@@ -11,10 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import load_file
 
-from harness.data.folder import PrepareSettings, prepare_folder
 from harness.data.store import Store, open_store
 from harness.data.weights import read_info
 from harness.errors import DataError, SubmissionError
@@ -22,6 +20,7 @@ from harness.lab.augment import Key, TrainingPictures
 from harness.lab.recipe import Recipe, parse
 from harness.lab.train import Epoch, as_stored, build, epochs_done, logit_shift, train, validation_f1, with_weights
 from tests.conftest import ROOT
+from tests.pictures import prepare_tinted
 
 RECIPE = Recipe(size=32, epochs=4, batch=16, max_lr=0.05, randaugment_ops=(1, 2), cutout=0.5)
 TABLE = """
@@ -33,18 +32,8 @@ blocks:
 
 @pytest.fixture(scope="module")
 def tinted(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """A data set of coarse noise in which one channel, the class, is stronger than the others."""
-    home, rng = tmp_path_factory.mktemp("tinted"), np.random.default_rng(0)
-    for channel, name in enumerate(("red", "green", "blue")):
-        (home / "photos" / name).mkdir(parents=True)
-        for number in range(30):
-            noise = rng.integers(0, 160, (6, 8, 3), dtype=np.uint8)
-            noise[..., channel] += 80
-            photo = Image.fromarray(noise.repeat(8, axis=0).repeat(8, axis=1))
-            photo.save(home / "photos" / name / f"{number}.png")
-    settings = PrepareSettings(shares=(0.6, 0.2, 0.1, 0.1))
-    prepare_folder(home / "photos", home / "tinted", "tinted", settings, lambda *_: None)
-    return open_store(home / "tinted")
+    """A small data set that is easy to learn."""
+    return open_store(prepare_tinted(tmp_path_factory.mktemp("tinted")))
 
 
 @pytest.fixture
