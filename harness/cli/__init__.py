@@ -3,6 +3,7 @@
 Imports are inside the commands: `harness --help` and `harness leaderboard` load no torch and no scikit-learn.
 """
 
+import signal
 import sys
 
 import typer
@@ -32,6 +33,7 @@ _ClickException: type[Exception] = typer.BadParameter.__mro__[2]
 
 def main() -> None:
     """Runs the command line and exits: 0, or the code of the error (see harness.errors), 130 for Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a timeout or a CI's stop is a Ctrl-C: nothing is lost
     sys.exit(run(sys.argv[1:]))
 
 

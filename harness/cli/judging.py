@@ -198,8 +198,8 @@ def seconds(text: str) -> float:
     from harness.errors import UsageError
 
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|h|)", text.strip())
-    if not found:
-        raise UsageError(f"--budget: expected a time like 45s or 2m, got {text!r}")
+    if not found or not float(found[1]):
+        raise UsageError(f"--budget: expected a time above 0 like 45s or 2m, got {text!r}")
     return float(found[1]) * {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}[found[2]]
 
 
