@@ -91,7 +91,9 @@ def test_mistakes_on_the_command_line(project: Project) -> None:
     assert "no data set other" in project.error("evaluate", "sharp", "--data", "other", code=3)
     assert "beside it: practice" in project.error("evaluate", "sharp", "--data", "other", code=3)
     assert "no package elsewhere" in project.error("evaluate", "sharp", "--baseline", "elsewhere", code=2)
-    assert "--budget: expected a time like 45s" in project.error("evaluate", "sharp", "--budget", "soon", code=2)
+    for budget in ("soon", "0s", "-1"):
+        said = project.error("evaluate", "sharp", "--budget", budget, code=2)
+        assert "--budget: expected a time above 0 like 45s" in said
     assert "--format: expected one of" in project.error("leaderboard", "--format", "xml", code=2)
     assert "it is there already" in project.error("new", "template", code=2)
     assert "expected a name" in project.error("new", "../x", code=2)
