@@ -1,5 +1,7 @@
 """What many tests share: rules with short limits, packages made of a few lines, an exam of small crops."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -109,3 +111,13 @@ def available(level: rules.Level, the_rules: rules.Rules) -> Sandbox:
         return choose(level, the_rules.limits).sandbox
     except MachineError as error:
         pytest.skip(error.message)
+
+
+def names(folder: Path) -> list[str]:
+    """What lies in a folder, sorted."""
+    return sorted(path.name for path in folder.iterdir())
+
+
+def in_subprocess(code: str, *arguments: object) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)

@@ -4,6 +4,7 @@ python baselines/colour_histogram/fit.py --data NAME
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 
 from harness.data.store import Store, open_store
 from harness.data.weights import WeightsInfo, write_weights
+from harness.errors import HarnessError
 from harness.metrics import confusion_matrix, macro_f1
 from harness.paths import project_root, resolve
 
@@ -22,11 +24,11 @@ ITERATIONS = 2000  # a limit that is never met: lbfgs converges in about 50
 def fit(store: Store, package: Path, data: str) -> None:
     """Fit on train, print macro F1 on val, write the weights. Deterministic: lbfgs starts at zero."""
     classes = store.manifest.classes
+    labels = {split: store.training_labels(split).labels for split in ("train", "val")}
     features = {
         split: np.stack([histogram(crop) for crop in store.crops(split)])  # (n, 512)
         for split in ("train", "val")
     }
-    labels = {split: store.training_labels(split).labels for split in ("train", "val")}
 
     # Balanced, because macro F1 gives a rare class the weight of a common one.
     model = LogisticRegression(C=C, class_weight="balanced", max_iter=ITERATIONS)
@@ -57,5 +59,8 @@ def fit(store: Store, package: Path, data: str) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True, help="a data set's name in data/, or its path")
-    opened = open_store(resolve(project_root(), parser.parse_args().data, "data"))
-    fit(opened, Path(__file__).resolve().parent, opened.manifest.name)  # the name that evaluate looks for
+    try:
+        opened = open_store(resolve(project_root(), parser.parse_args().data, "data"))
+        fit(opened, Path(__file__).resolve().parent, opened.manifest.name)  # the name that evaluate looks for
+    except HarnessError as error:
+        sys.exit(error.message)

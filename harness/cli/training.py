@@ -1,6 +1,7 @@
 """harness train."""
 
 import contextlib
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,7 @@ import typer
 from harness.cli.project import counting, data_folder, note
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from harness.lab.recipe import Recipe
     from harness.lab.train import Epoch, Step
@@ -90,7 +91,7 @@ def read_recipe(package: Path) -> "Recipe":
     return parse(text, f"{manifest.name}/{manifest.recipe}")
 
 
-def show(events: "Iterator[Step | Epoch]", epochs: int) -> float:
+def show(events: "Generator[Step | Epoch, None, None]", epochs: int) -> float:
     """Draws a bar on a terminal and prints a line an epoch; the best validation F1 seen."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -104,7 +105,15 @@ def show(events: "Iterator[Step | Epoch]", epochs: int) -> float:
         TextColumn("{task.fields[speed]:.0f} images/s"),
         TimeRemainingColumn(elapsed_when_finished=True),
     )
-    with contextlib.closing(events), Progress(*columns, console=Console(stderr=True), transient=True) as progress:  # type: ignore[type-var]
+    with (
+        contextlib.closing(events),
+        Progress(
+            *columns,
+            console=Console(stderr=True),
+            transient=True,
+            redirect_stdout=sys.stdout.isatty(),  # else the lines of a pipe would go to the terminal
+        ) as progress,
+    ):
         task = progress.add_task("starting", total=None, speed=0.0)
         for event in events:
             if isinstance(event, Step):
@@ -113,7 +122,6 @@ def show(events: "Iterator[Step | Epoch]", epochs: int) -> float:
                 progress.update(task, description=name, completed=done, total=of, speed=event.images_per_s)
                 continue
             best = max(best, event.val_f1)
-            progress.console.file.flush()
             print(
                 f"epoch {event.epoch}/{epochs}  loss {event.loss:.3f}  val F1 {event.val_f1:.4f}"
                 f"{' *' if event.best else '  '}  {event.images_per_s:.1f} images/s",

@@ -113,11 +113,16 @@ class Store(msgspec.Struct, frozen=True):
         return Crops(np.memmap(self.path / f"{split}.pixels", np.uint8, mode="r").view(np.ndarray), index)
 
     def training_labels(self, split: str) -> Labels:
-        """Labels of "train" or "val", in the order of the crops. Raises DataError on any other split."""
+        """Labels of "train" or "val", in the order of the crops. Raises DataError on any other, or none to train on."""
         if split not in TRAINING_SPLITS:
             raise DataError(
                 f"{self.manifest.name}: expected split train or val, got {split!r}; "
                 "the labels of the test splits are opened by evaluate alone"
+            )
+        if split == "train" and not self.manifest.crops[split]:
+            raise DataError(
+                f"{self.manifest.name}: expected crops to train on, got a data set that was prepared without; "
+                f"remove {self.path} and prepare it whole, or let `harness train` add them"
             )
         return read_labels(self.path, split, self.manifest.crops[split], len(self.manifest.classes))
 

@@ -8,7 +8,7 @@ weights/<data>.safetensors is written when all epochs are done.
 import copy
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -54,7 +54,7 @@ class Epoch(NamedTuple):
     images_per_s: float
 
 
-def train(package: Path, store: Store, recipe: Recipe, fresh: bool = False) -> Iterator[Step | Epoch]:
+def train(package: Path, store: Store, recipe: Recipe, fresh: bool = False) -> Generator[Step | Epoch, None, None]:
     """Fits model.py's build(classes) to the training split, keeps the weights best on validation, writes them.
 
     Goes on after the last epoch of a stopped fit of the same recipe, data and network, unless `fresh`. Raises
@@ -200,8 +200,16 @@ def validation_f1(net: nn.Module, store: Store, size: int) -> float:
 
 
 def _identity(recipe: Recipe, store: Store, net: nn.Module) -> dict[str, Any]:
-    """What must be equal for a fit to go on from a checkpoint."""
-    return {"recipe": msgspec.to_builtins(recipe), "data": store.manifest.digest, "network": str(net)}
+    """What must be equal for a fit to go on from a checkpoint.
+
+    The crops by number too: the digest of a rendered set does not cover those to train on.
+    """
+    return {
+        "recipe": msgspec.to_builtins(recipe),
+        "data": store.manifest.digest,
+        "crops": len(store.crops("train")),
+        "network": str(net),
+    }
 
 
 def _flat(recipe: Recipe) -> dict[str, int | float | str]:

@@ -6,6 +6,7 @@ Ctrl-C writes the best weights so far. A fit that was stopped goes on where it w
 """
 
 import argparse
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from time import perf_counter
@@ -21,6 +22,7 @@ from torchvision.transforms import v2
 
 from harness.data.store import Store, open_store
 from harness.data.weights import WeightsInfo, write_weights
+from harness.errors import HarnessError
 from harness.metrics import confusion_matrix, macro_f1
 from harness.paths import project_root, resolve
 
@@ -45,8 +47,8 @@ class Recipe(NamedTuple):
 
 def tensors(store: Store, split: str, size: int) -> tuple[Tensor, Tensor]:
     """A split's pixels, uint8 (n, 3, size, size), and labels, int64 (n,). 1,000 crops of 112: 38 MB."""
-    pixels = torch.stack([square(crop, size) for crop in store.crops(split)])
-    return pixels, torch.tensor(store.training_labels(split).labels)
+    labels = torch.tensor(store.training_labels(split).labels)
+    return torch.stack([square(crop, size) for crop in store.crops(split)]), labels
 
 
 def augmented_batches(pixels: Tensor, labels: Tensor, recipe: Recipe) -> Iterator[tuple[Tensor, Tensor]]:
@@ -184,4 +186,7 @@ if __name__ == "__main__":
     parser.add_argument("--fresh", action="store_true", help="leave the checkpoint of a stopped fit unread")
     args = parser.parse_args()
     folder = resolve(project_root(), args.data, "data")
-    fit(open_store(folder), Path(__file__).resolve().parent, Recipe(epochs=args.epochs), args.fresh)
+    try:
+        fit(open_store(folder), Path(__file__).resolve().parent, Recipe(epochs=args.epochs), args.fresh)
+    except HarnessError as error:
+        sys.exit(error.message)

@@ -258,7 +258,8 @@ def test_a_coco_file_of_other_categories_points_to_the_option(project: Project) 
     assert "2 classes: Sea, Road" in project.run(*options, "--classes", "classes.toml").stdout
 
 
-def test_ctrl_c_ends_the_workers_and_leaves_a_record(project: Project) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_a_stop_end_the_workers_and_leave_a_record(number: int, project: Project) -> None:
     project.package("slow", "import time\ndef load(device):\n    return lambda crops: time.sleep(0.2) or [0]\n")
     judge = subprocess.Popen(
         [sys.executable, "-m", "harness", "evaluate", "slow"],
@@ -269,7 +270,7 @@ def test_ctrl_c_ends_the_workers_and_leaves_a_record(project: Project) -> None:
         cwd=project.root,
     )
     time.sleep(4.0)
-    judge.send_signal(signal.SIGINT)
+    judge.send_signal(number)
     _, said = judge.communicate(timeout=20)
     assert judge.returncode == 130, said
     assert "harness: interrupted" in said

@@ -2,6 +2,10 @@
 
 import csv
 import json
+import os
+import pty
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +54,34 @@ def test_train_then_evaluate_and_predict(small: Project, tmp_path: Path) -> None
     skipping = ("predict", "mbv3_cut", "--images", str(photos.parent), "--out", str(out), "--skip-bad")
     assert "left out 1 bad" in small.run(*skipping).stdout
     assert len(out.read_text().splitlines()) == 3
+
+
+def test_a_piped_training_writes_its_lines_to_the_pipe_though_its_bar_is_on_a_terminal(small: Project) -> None:
+    bar, terminal = pty.openpty()
+    command = [sys.executable, "-m", "harness", "train", "mbv3_cut", "--data", "practice"]
+    environment = small.environment() | {"TERM": "xterm"}
+    done = subprocess.run(
+        command, env=environment, cwd=small.root, stdout=subprocess.PIPE, stderr=terminal, text=True, check=True
+    )
+    os.close(terminal)
+    os.close(bar)
+    assert [line.split()[1] for line in done.stdout.splitlines() if line.startswith("epoch")] == ["1/2", "2/2"]
+
+
+def test_a_set_without_training_crops_is_one_line(small: Project) -> None:
+    small.run("prepare", "synthetic", "--judged-only")
+    for fit in ("submissions/template/fit.py", "baselines/colour_histogram/fit.py"):
+        done = subprocess.run(
+            [sys.executable, fit, "--data", "embedded"],
+            env=small.environment(),
+            cwd=small.root,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert done.stderr.startswith("embedded: expected crops to train on")
+        assert len(done.stderr.splitlines()) == 1
 
 
 def test_mistakes_in_training(small: Project) -> None:

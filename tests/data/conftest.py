@@ -69,3 +69,11 @@ def trashnet() -> Path:
 def taco() -> Path:
     """Real TACO photos."""
     return real("taco")
+
+
+@pytest.fixture
+def coco(tmp_path):
+    """A COCO file in the making, empty."""
+    from tests.data.making import Coco
+
+    return Coco(tmp_path / "coco")

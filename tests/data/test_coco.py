@@ -15,69 +15,10 @@ from harness.data.coco import prepare_coco
 from harness.data.cuts import CutPhoto, cut_photo
 from harness.data.preparation import PrepareSettings
 from harness.data.store import SPLITS, open_store
-from harness.errors import DataError
 from tests.data.conftest import blocks, silent
+from tests.data.making import AB, BOXES, Coco
 
-AB = {"A": ("a",), "B": ("b", "bb")}
 TESTS = PrepareSettings(digest_splits=("val", "test-public", "test-private"))
-BOXES = ([5, 5, 30, 20], [45, 30, 25, 25])
-
-
-class Coco:
-    """A COCO file in the making: `photo(...)` adds a photo and its boxes."""
-
-    def __init__(self, folder):
-        self.folder, self.images = folder, folder / "images"
-        self.images.mkdir(parents=True)
-        self.content = {
-            "images": [],
-            "annotations": [],
-            "categories": [{"id": 7, "name": "a"}, {"id": 3, "name": "b"}, {"id": 5, "name": "other"}],
-        }
-
-    def photo(self, *boxes, name=None, picture=None, image=None, **save):
-        """Boxes: (category, [x, y, w, h]) or with further keys. `image`: further keys of its entry."""
-        number = len(self.content["images"])
-        name = name or f"{number:03}.png"
-        picture = Image.fromarray(blocks(number)) if picture is None else picture
-        if picture is not False:
-            (self.images / name).parent.mkdir(exist_ok=True)
-            picture.save(self.images / name, **save)
-        size = {"width": picture.width, "height": picture.height} if picture else {"width": 80, "height": 60}
-        self.content["images"].append({"id": 100 + number, "file_name": name, **size, **(image or {})})
-        for category, box, *more in boxes:
-            entry = {"id": len(self.content["annotations"]), "image_id": 100 + number, "category_id": category}
-            self.content["annotations"].append(entry | {"bbox": box} | (more[0] if more else {}))
-        return self
-
-    def several(self, number, **options):
-        for _ in range(number):
-            self.photo((7, BOXES[0]), (3, BOXES[1]), **options)
-        return self
-
-    def write(self):
-        path = self.folder / "annotations.json"
-        path.write_text(json.dumps(self.content))
-        return path
-
-    def prepare(self, name="set", mapping=AB, settings=None, **options):
-        """The open store."""
-        target = self.folder / "data" / name
-        settings = settings or PrepareSettings(**options)
-        prepare_coco(self.write(), self.images, target, name, mapping, settings, silent)
-        return open_store(target)
-
-    def error(self, name="refused", **options):
-        with pytest.raises(DataError) as caught:
-            self.prepare(name, **options)
-        assert "\n" not in caught.value.message
-        assert not list((self.folder / "data").glob(f"*{name}*"))
-        return caught.value.message
-
-
-@pytest.fixture
-def coco(tmp_path):
-    return Coco(tmp_path / "coco")
 
 
 def everything(store):
@@ -376,99 +317,6 @@ def test_the_digest_follows_photos_boxes_labels_and_splits_alone(coco, tmp_path)
         file.write(b"\0")
     digests.add(moved.prepare("byte").manifest.digest)
     assert len(digests) == 4
-
-
-def broken(change):
-    """What a change makes of a good file's content."""
-
-    def make(content):
-        change(content)
-        return json.dumps(content)
-
-    return make
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda c: "{", "expected a COCO file"),
-        (lambda c: "[" * 100_000, "expected a COCO file"),
-        (lambda c: "[]", "expected a COCO file"),
-        (lambda c: json.dumps({"images": []}), "missing required field `annotations`"),
-        (broken(lambda c: c["images"][0].pop("file_name")), "missing required field `file_name`"),
-        (broken(lambda c: c["annotations"][0].pop("bbox")), "missing required field `bbox`"),
-        (broken(lambda c: c["annotations"][0].update(bbox="x")), "bbox"),
-        (broken(lambda c: c["images"][1].update(id=100)), "one image of each id, got 100 twice"),
-        (broken(lambda c: c["categories"][1].update(id=7)), "one category of each id, got 7 twice"),
-        (broken(lambda c: c["annotations"][3].update(image_id=1)), "annotation 3: .*got image_id 1,"),
-        (broken(lambda c: c["annotations"][3].update(category_id=1)), "annotation 3: .*category_id 1"),
-        (broken(lambda c: c["images"][0].update(file_name="../a.png")), "below the images folder, got '../a.png'"),
-        (broken(lambda c: c["images"][0].update(file_name="/etc/a.png")), "below the images folder, got '/etc/a"),
-        (broken(lambda c: c["images"][0].update(file_name="a/../../b")), "below the images folder"),
-        (broken(lambda c: c["images"][0].update(file_name="a\0b")), "below the images folder"),
-        (broken(lambda c: c["images"][0].update(file_name="\ud800")), "below the images folder"),
-        (broken(lambda c: c["images"][0].update(file_name="")), "below the images folder"),
-        (broken(lambda c: [i.update(split="dev") for i in c["images"]]), "expected a split of train, val.*got 'dev'"),
-        (broken(lambda c: c["images"][1].update(file_name="000.png", width=9)), "listed twice with other sizes"),
-        (broken(lambda c: [k.update(name=f"k{k['id']}") for k in c["categories"]]), "got k7, k3, k5;.*--classes"),
-        (broken(lambda c: c.update(annotations=[])), "expected photos of A for train and for test, got 0"),
-    ],
-)
-def test_a_file_that_is_no_sound_coco_is_refused_in_one_line(coco, make, message):
-    text = make(coco.several(4).content)
-    (coco.folder / "annotations.json").write_text(text)
-    with pytest.raises(DataError, match=message) as caught:
-        prepare_coco(
-            coco.folder / "annotations.json",
-            coco.images,
-            coco.folder / "data" / "s",
-            "s",
-            AB,
-            PrepareSettings(),
-            silent,
-        )
-    assert "\n" not in caught.value.message
-    assert not list((coco.folder / "data").iterdir())
-
-
-def test_a_missing_file_or_folder_is_named_with_its_option(coco):
-    path = coco.several(4).write()
-    for annotations, images, option in ((path / "x", coco.images, "--annotations"), (path, path, "--images")):
-        with pytest.raises(DataError, match=option):
-            prepare_coco(annotations, images, coco.folder / "data" / "s", "s", AB, PrepareSettings(), silent)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (b"", "missing required field `classes`"),
-        (b"\xff", "utf-8"),
-        (b"[classes]\nA = 3\nB = []", "Expected `array`"),
-        (b"[classes]\nA = ['a']\n", "two or more classes, got 1"),
-        (b"[classes]\nA = ['a']\nB = []", "categories for each class"),
-        (b"[classes]\nA = ['a']\nB = ['b', 'a']", "each category once, got a twice"),
-        (b"[classes]\nA = ['a']\nA = ['b']", "expected a table"),
-        (b"[classes]\nA = ['a']\nB = ['b']\n[more]", "unknown field `more`"),
-    ],
-)
-def test_a_malformed_table_of_classes_is_refused_in_one_line(tmp_path, text, message):
-    (tmp_path / "c.toml").write_bytes(text)
-    with pytest.raises(DataError, match=message) as caught:
-        read_classes(tmp_path / "c.toml")
-    assert "\n" not in caught.value.message
-
-
-def test_the_order_of_the_table_is_the_index_order(tmp_path):
-    (tmp_path / "c.toml").write_text('[classes]\nZ = ["a"]\nB = ["b"]\nA = ["c"]\n')
-    assert list(read_classes(tmp_path / "c.toml")) == ["Z", "B", "A"]
-    with pytest.raises(DataError, match="--classes"):
-        read_classes(tmp_path / "none.toml")
-
-
-def test_tacos_table_has_the_six_classes_in_order():
-    classes = read_classes(TACO_CLASSES)
-    assert list(classes) == ["Metal", "Paper", "Paperpack", "Plastic", "Plasticbag", "Styrofoam"]
-    assert [len(its) for its in classes.values()] == [8, 13, 2, 16, 6, 3]
 
 
 @pytest.mark.photos

@@ -89,7 +89,7 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(tinted: Store, package
     for event in events:
         if isinstance(event, Epoch) and event.epoch == 2:
             break
-    events.close()  # type: ignore[attr-defined]
+    events.close()
     assert epochs_done(package, tinted, RECIPE) == 2
     assert epochs_done(package, tinted, Recipe(size=32, epochs=9)) == 0  # another fit
     resumed = epochs(train(package, tinted, RECIPE))
