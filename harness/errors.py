@@ -60,3 +60,31 @@ class MachineError(HarnessError):
     """The machine cannot do what was asked: no such isolation level, no memory, no space, no device."""
 
     owner = "machine"
+
+
+def misread(error: Exception, wanted: str) -> str:
+    """A decoder's complaint about a file that a user writes, in one line, with the key; `wanted`: what the file is.
+
+    >>> misread(ValueError("Expected `str`, got `int` - at `$.score.name`"), "rules")
+    'score.name: expected str, got int'
+    >>> misread(ValueError("Object contains unknown field `slope` - at `$.score`"), "rules")
+    'score: unknown key slope'
+    >>> misread(ValueError("Invalid value (at line 1, column 8)"), "rules")
+    'expected rules: Invalid value (at line 1, column 8)'
+    """
+    said, _, place = " ".join(str(error).replace("`", "").split()).partition(" - at $")
+    said = said.replace('in "<byte string>", ', "at ")  # how YAML's parser calls a file that is given as bytes
+    for theirs, ours in _WORDS.items():
+        if said.startswith(theirs):
+            said = ours + said.removeprefix(theirs)
+            break
+    else:
+        said = said if place else f"expected {wanted}: {said}"
+    return f"{place.lstrip('.')}: {said}" if place else said
+
+
+_WORDS = {
+    "Object contains unknown field": "unknown key",
+    "Object missing required field": "expected a key",
+    "Expected ": "expected ",
+}

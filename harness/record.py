@@ -23,7 +23,7 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Package(Part, frozen=True):
-    """A package as it ran. `digest` is over the staged copy, weights included."""
+    """A package as it ran. `digest` is over the staged copy, weights included; empty where it could not be staged."""
 
     name: str
     digest: str

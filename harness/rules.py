@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from harness.errors import DataError
+from harness.errors import DataError, misread
 from harness.score import ScoreRule
 from harness.stats import Interval
 
@@ -115,7 +115,7 @@ def parse(text: bytes, source: str) -> Rules:
     try:
         rules = msgspec.toml.decode(text, type=Rules)
     except msgspec.DecodeError as error:
-        raise DataError(f"{source}: expected a rules file, got {error}") from error
+        raise DataError(f"{source}: {misread(error, 'rules')}") from error
     for section in (rules.score, rules.published, rules.target, rules.eligible, rules.protocol, rules.limits):
         for name in section.__struct_fields__:
             value = getattr(section, name)

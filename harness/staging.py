@@ -1,6 +1,7 @@
 """Makes the copy of a package that runs: plain files only, the weights of one data set, a digest over all of it."""
 
 import contextlib
+import difflib
 import hashlib
 import os
 import shutil
@@ -43,18 +44,27 @@ class _Classes(msgspec.Struct):
 
 
 HOMES = ("submissions", "baselines")
+_NAMED = 6  # packages that a message lists
 
 
 def find(root: Path, name: str) -> Path:
     """The folder of a package, by path or by its name in one of HOMES. Raises UsageError with the names there are."""
-    for home in HOMES:
+    for home in HOMES if name else ():
         path = resolve(root, name, home)
         if path.is_dir():
             return path
-    there = sorted(
-        f"{home}/{path.parent.name}" for home in HOMES for path in (root / home).glob(f"*/{submission.MANIFEST}")
+    there = sorted(path.parent.name for home in HOMES for path in (root / home).glob(f"*/{submission.MANIFEST}"))
+    close = difflib.get_close_matches(name, there, n=3)
+    hint = f"did you mean {' or '.join(close)}?" if close else _there(there)
+    raise UsageError(
+        f"no package {name or 'without a name'}: expected a folder or a name in {' or '.join(HOMES)}; {hint}"
     )
-    raise UsageError(f"no package {name}: expected a folder; there are: {', '.join(there) or 'none'}")
+
+
+def _there(names: list[str]) -> str:
+    if not names:
+        return "there is none yet; `harness new NAME` makes one"
+    return f"there are {', '.join(names[:_NAMED])}" + (f" and {len(names) - _NAMED} more" * (len(names) > _NAMED))
 
 
 def read_manifest(package: Path) -> submission.Manifest:
@@ -81,11 +91,25 @@ def likely_target(package: Path, data: str | None) -> Target:
     Class names come from the weights, else from the manifest, else there are six without a name.
     """
     names = weights_of(package)
-    chosen = data or (names[0] if names else "any data set")
+    chosen = data or (names[0] if names else "DATA")
     manifest = read_manifest(package)
     if chosen in names:
         return Target(chosen, _class_names(manifest.name, package / _WEIGHTS / f"{chosen}.json"))
     return Target(chosen, manifest.classes or tuple(f"class {number}" for number in range(6)))
+
+
+def takes_weights(package: Path) -> bool:
+    """Whether the package runs with a data set's weights: it has a weights/ folder, a fit.py or a model.py."""
+    return (package / _WEIGHTS).is_dir() or any((package / name).exists() for name in _TRAINABLE)
+
+
+def unstaged(package: Path, weights_of: str | None) -> Package:
+    """What a record says of a package before it is staged: no digest, its folder's name where it says no other."""
+    try:
+        manifest = read_manifest(package)
+    except SubmissionError:
+        return Package(name=package.name, digest="", weights_of=weights_of)
+    return Package(manifest.name, "", manifest.authors, manifest.description, weights_of)
 
 
 @contextlib.contextmanager
@@ -154,10 +178,9 @@ def _weights(package: Path, manifest: submission.Manifest, target: Target) -> di
     """The two weight files for the target, under the names that the package sees; none for a package without."""
     if manifest.classes is not None:
         submission.check_classes(manifest.name, manifest.classes, target.data, target.classes)
-    folder = package / _WEIGHTS
-    trainable = [name for name in _TRAINABLE if (package / name).exists()]
-    if not folder.is_dir() and not trainable:
+    if not takes_weights(package):
         return {}
+    folder = package / _WEIGHTS
     tensors, info = folder / f"{target.weights}.safetensors", folder / f"{target.weights}.json"
     if not (tensors.is_file() and info.is_file()):
         raise SubmissionError(_no_weights(package, manifest, target, folder), kind="weights")
@@ -187,7 +210,7 @@ def _no_weights(package: Path, manifest: submission.Manifest, target: Target, fo
     elif (package / "fit.py").exists():
         text += f"; fit them: python {_shown(package)}/fit.py --data {target.weights}"
     if others:
-        text += f"; or --weights-of {' | '.join(others)} (a transfer)"
+        text += f"; it has those of {', '.join(others)}: `evaluate --weights-of` takes them, marked as a transfer"
     return text
 
 

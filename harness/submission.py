@@ -6,7 +6,7 @@ from importlib import metadata
 import msgspec
 from packaging.requirements import InvalidRequirement, Requirement
 
-from harness.errors import SubmissionError
+from harness.errors import SubmissionError, misread
 from harness.wire import MOST_CROPS
 
 MANIFEST = "submission.toml"
@@ -35,7 +35,7 @@ def parse(text: bytes, source: str) -> Manifest:
     try:
         manifest = msgspec.toml.decode(text, type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _malformed(source, f"expected the keys of a package, got {error}") from error
+        raise _malformed(source, misread(error, "the keys of a package")) from error
     if not manifest.name.strip() or not manifest.name.isprintable():
         raise _malformed(source, f"name: expected printable characters, got {manifest.name!r}")
     for key in ("name", "authors", "description"):

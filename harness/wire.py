@@ -49,6 +49,7 @@ class Reason(enum.IntEnum):
     WRONG_COUNT = 6
     LABEL_TOO_LARGE = 7
     CONFINEMENT = 8
+    IMPORT_RAISED = 9
 
 
 class WireError(ValueError):

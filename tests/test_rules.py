@@ -46,7 +46,7 @@ def test_the_committed_rules_are_valid_and_hold_the_competitions_formula() -> No
         (b"time_ratio = 0.8", b"time_ratio = nan", "time_ratio"),
         (b"load_s = 120.0", b"load_s = inf", "load_s"),
         (b"f1_drop = 0.1", b"f1_drop = -0.1", "f1_drop"),
-        (b"[target]", b"[target", "expected a rules file"),
+        (b"[target]", b"[target", "expected ']'"),
         (b"answer_s = 10.0\n", b"", "answer_s"),
     ],
 )

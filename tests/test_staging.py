@@ -175,16 +175,16 @@ def test_no_manifest_is_said(make_package: MakePackage, target: Target, the_rule
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "missing required field `name`"),
-        ("name = 3", "Expected `str`, got `int` - at `$.name`"),
-        ('name = "x"\nrequire = []', "unknown field `require`"),
+        ("", "expected a key name"),
+        ("name = 3", "name: expected str, got int"),
+        ('name = "x"\nrequire = []', "unknown key require"),
         ('name = "x"\nrequires = ["torch >= "]', "expected one like torch>=2.9"),
         ('name = "x"\nbatch = 0', "batch: expected 1 to 1024, got 0"),
         ('name = ""', "name: expected printable characters"),
         ('name = "a\\u0007b"', "name: expected printable characters"),
         (f'name = "{"x" * 300}"', "name: expected at most 200 characters, got 300"),
-        ("name = ", "expected the keys of a package"),
-        ("\x00", "expected the keys of a package"),
+        ("name = ", "expected the keys of a package: Invalid value"),
+        ("\x00", "expected the keys of a package: Invalid statement (at line 1"),
     ],
 )
 def test_a_malformed_manifest_names_its_fault(text: str, says: str) -> None:

@@ -5,6 +5,7 @@ Imports are inside the commands: `harness --help` and `harness leaderboard` load
 
 import signal
 import sys
+from typing import Any
 
 import typer
 
@@ -47,11 +48,19 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except _ClickException as error:
-        error.show()  # type: ignore[attr-defined]
-        return int(error.exit_code)  # type: ignore[attr-defined]
+        return _mistake(error)
     except BrokenPipeError:  # `harness leaderboard | head`
         sys.stderr.close()
         return 141
     if code == INTERRUPTED:  # some versions of typer return it, others raise
         print("harness: interrupted", file=sys.stderr)
     return int(code or 0)
+
+
+def _mistake(error: Any) -> int:
+    """A wrong command line, in one line; where there was no command at all, typer has printed the help."""
+    said = " ".join(error.format_message().split()).removesuffix(".").replace("Value error, ", "")
+    if said:
+        command = "harness" if error.ctx is None else error.ctx.command_path
+        print(f"harness: {said[0].lower()}{said[1:]}; see `{command} --help`", file=sys.stderr)
+    return int(error.exit_code)

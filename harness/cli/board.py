@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.project import LOCAL, PUBLISHED, note, read_rules
+from harness.cli.project import LOCAL, PUBLISHED, data_folder, note, read_rules
 
 
 def leaderboard(
@@ -14,7 +14,7 @@ def leaderboard(
 ) -> None:
     """The ranked boards of this checkout's records: the published ones and this machine's."""
     from harness import records
-    from harness.errors import UsageError
+    from harness.errors import DataError, UsageError
     from harness.paths import project_root
     from harness.report import formats, rank
 
@@ -26,9 +26,11 @@ def leaderboard(
     local, more = records.read_all(root / LOCAL)
     for problem in (*problems, *more):
         note(f"harness: skipped: {problem}")
-    boards = rank.boards([*published, *local], rules, local={record.digest for record in local})
-    if data is not None:
-        boards = tuple(board for board in boards if board.data == data)
+    every = rank.boards([*published, *local], rules, local={record.digest for record in local})
+    boards = tuple(board for board in every if data in (None, board.data))
+    if data is not None and not boards and not (data_folder(root, data) / "manifest.json").is_file():
+        there = ", ".join(sorted({board.data for board in every})) or "none"
+        raise DataError(f"no data set {data} and no records of one: there are records of {there}")
     if not boards:
         note(f"no records{'' if data is None else f' of {data}'} yet; `harness evaluate SUBMISSION` writes one")
     print(formats.FORMATS[form](boards), end="")

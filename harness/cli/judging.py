@@ -1,6 +1,7 @@
 """harness evaluate, harness check."""
 
 import contextlib
+import dataclasses
 import re
 from enum import StrEnum
 from pathlib import Path
@@ -53,6 +54,7 @@ def evaluate(
 ) -> None:
     """Judge a submission against the baseline: F1, time, score, each with its interval; write a record."""
     from harness import records, staging
+    from harness.errors import SubmissionError
     from harness.judge import evaluate as judge
     from harness.paths import project_root
 
@@ -68,7 +70,7 @@ def evaluate(
     theirs = ours._replace(weights_of=weights_of)
     with contextlib.ExitStack() as stack:
         job = judge.Job(
-            submission=judge.Entry(*stack.enter_context(staging.staged(package, theirs, rules.limits))),
+            submission=judge.Entry(staging.unstaged(package, weights_of), package),
             baseline=judge.Entry(*stack.enter_context(_staged_baseline(rival, ours, rules))),
             null=stack.enter_context(staging.staged(root / "baselines" / "null", ours, rules.limits))[1],
             exam=exam,
@@ -77,8 +79,13 @@ def evaluate(
             device=device.value,
             budget_s=budget_s,
         )
-        watch = stack.enter_context(watching())
-        outcome = judge.evaluate(job, watch)
+        try:
+            entry = judge.Entry(*stack.enter_context(staging.staged(package, theirs, rules.limits)))
+        except SubmissionError as error:
+            outcome = judge.refused(job, error)
+        else:
+            watch = stack.enter_context(watching())
+            outcome = judge.evaluate(dataclasses.replace(job, submission=entry), watch)
     path = keep(root, outcome)
     if outcome.error is not None:
         raise outcome.error
@@ -110,7 +117,8 @@ def check(
     sandbox = announce(isolation, rules)
     failed: list[HarnessError] = []
     with staging.staged(package, target, rules.limits) as (described, folder):
-        print(f"ok    package {described.name}, {described.size_bytes:,} bytes; weights for {target.weights}")
+        weights = f"; weights for {target.weights}" if staging.takes_weights(package) else ""
+        print(f"ok    package {described.name}, {described.size_bytes:,} bytes{weights}")
         setting = Setting(sandbox, rules.limits, "cpu", usable_cores(), max(input_bytes([size]) for size in ODD_SIZES))
         for tried in check(Staged(described.name, folder, len(target.classes)), setting):
             print(f"{'ok   ' if tried.error is None else 'FAIL '} {tried.what}" + _because(tried.error))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.judging import Demanded, Device, announce
-from harness.cli.project import counting, read_rules
+from harness.cli.project import counting, data_folder, read_rules
 
 if TYPE_CHECKING:
     from harness.judge.isolation import Sandbox
@@ -39,7 +39,7 @@ def predict(
     root = project_root()
     rules = read_rules(root)
     package = staging.find(root, submission)
-    target = _target(package, data)
+    target = _target(root, package, data)
     photos = _photos(images)
     check_writable(out)
     rows: list[tuple[str, int, str]] = []
@@ -58,7 +58,8 @@ def predict(
     refuse_bad(images, bad, PrepareSettings(skip_bad=skip_bad))
     _write(out, rows)
     left_out = f"; left out {len(bad)} bad" if bad else ""
-    print(f"{out}: {len(rows)} photos, weights for {target.weights}{left_out}")
+    weights = f", weights for {target.weights}" if staging.takes_weights(package) else ""
+    print(f"{out}: {len(rows)} photos{weights}{left_out}")
 
 
 def check_writable(out: Path) -> None:
@@ -69,14 +70,19 @@ def check_writable(out: Path) -> None:
         raise UsageError(f"--out: expected a file in a folder that can be written, got {out}")
 
 
-def _target(package: Path, data: str | None) -> "Target":
+def _target(root: Path, package: Path, data: str | None) -> "Target":
+    """What to stage for: the classes are those of the weights, of the prepared data set, or of the package itself."""
     from harness import staging
+    from harness.data.store import open_store
     from harness.errors import UsageError
 
     names = staging.weights_of(package)
     if data is None and len(names) > 1:
         raise UsageError(f"--data: expected one of {', '.join(names)}, whose weights {package.name} has; got none")
-    return staging.likely_target(package, data)
+    target = staging.likely_target(package, data)
+    if data is None or data in names or staging.takes_weights(package):
+        return target
+    return target._replace(classes=open_store(data_folder(root, data)).manifest.classes)
 
 
 def _photos(images: Path) -> list[str]:

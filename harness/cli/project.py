@@ -53,7 +53,8 @@ def counting(what: str) -> Iterator[Callable[[int, int], None]]:
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(what, total=None)
         yield lambda done, of: progress.update(task, completed=done, total=of)
 
@@ -66,10 +67,11 @@ def watching() -> Iterator[Callable[[str, float], None]]:
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description:<16}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, auto_refresh=False) as progress:
+    silent = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, auto_refresh=False, disable=silent) as progress:
         task = progress.add_task("starting", total=1.0)
 
         def watch(what: str, share: float) -> None:
-            progress.update(task, description=what, completed=share, refresh=console.is_terminal)
+            progress.update(task, description=what, completed=share, refresh=True)
 
         yield watch

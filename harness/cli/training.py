@@ -99,6 +99,7 @@ def show(events: "Generator[Step | Epoch, None, None]", epochs: int) -> float:
     from harness.lab.train import Step
 
     best = 0.0
+    console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -109,8 +110,9 @@ def show(events: "Generator[Step | Epoch, None, None]", epochs: int) -> float:
         contextlib.closing(events),
         Progress(
             *columns,
-            console=Console(stderr=True),
+            console=console,
             transient=True,
+            disable=not console.is_terminal,
             redirect_stdout=sys.stdout.isatty(),  # else the lines of a pipe would go to the terminal
         ) as progress,
     ):

@@ -24,7 +24,7 @@ from harness.wire import input_bytes
 
 
 class Entry(NamedTuple):
-    """A staged package."""
+    """A package, staged; its digest is empty and the folder its own where it is not (yet)."""
 
     package: Package
     folder: Path
@@ -79,6 +79,12 @@ def evaluate(job: Job, watch: Watch) -> Outcome:
     raw = _raw(job, seed, measured)
     result = derive(raw, job.rules)
     return Outcome(msgspec.structs.replace(record, isolation=bench.isolation, result=result), raw, None)
+
+
+def refused(job: Job, error: HarnessError) -> Outcome:
+    """The record of a submission that could not be staged: nothing ran."""
+    ended = msgspec.structs.replace(_opening(job, seed=0), status="failed", failure=_failure(error))
+    return Outcome(ended, None, error)
 
 
 def _bench(job: Job, seed: int, watch: Watch) -> Bench:
@@ -138,6 +144,6 @@ def _status(error: BaseException) -> Status:
 
 def _failure(error: HarnessError | KeyboardInterrupt) -> Failure:
     if isinstance(error, KeyboardInterrupt):
-        return Failure("machine", "interrupted", "interrupted from the keyboard")
+        return Failure("machine", "interrupted", "stopped by Ctrl-C or SIGTERM")
     message = error.message.encode(errors="replace").decode()  # a name may hold what UTF-8 cannot
     return Failure(error.owner, error.kind, message)

@@ -22,6 +22,7 @@ from harness.rules import Limits
 from harness.wire import MOST_CROPS, Kind, Message, Reason
 
 _KINDS = {
+    Reason.IMPORT_RAISED: ("load_raised", "predict.py"),
     Reason.LOAD_RAISED: ("load_raised", "load"),
     Reason.NO_LOAD: ("no_load", "load"),
     Reason.NOT_CALLABLE: ("no_load", "load"),

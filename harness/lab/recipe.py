@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from harness.errors import SubmissionError
+from harness.errors import SubmissionError, misread
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,4 +56,4 @@ def parse(text: bytes, source: str) -> Recipe:
     try:
         return msgspec.yaml.decode(text or b"{}", type=Recipe)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise SubmissionError(f"{source}: expected a recipe, got {error}", kind="recipe") from error
+        raise SubmissionError(f"{source}: {misread(error, 'a recipe')}", kind="recipe") from error

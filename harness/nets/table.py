@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from harness.errors import SubmissionError
+from harness.errors import SubmissionError, misread
 
 Activation = Literal["relu", "hardswish"]
 
@@ -57,7 +57,7 @@ def parse(text: bytes, source: str) -> tuple[Row, ...]:
     try:
         blocks = msgspec.yaml.decode(text, type=Table).blocks
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise SubmissionError(f"{source}: expected a table of blocks, got {error}", kind="architecture") from error
+        raise SubmissionError(f"{source}: {misread(error, 'a table of blocks')}", kind="architecture") from error
     for number, row in enumerate(blocks):
         sizes = {"kernel": row.kernel, "out": row.out, "stride": row.stride}
         if isinstance(row, InvertedResidual):

@@ -90,8 +90,11 @@ def _board(key: BoardKey, records: Sequence[Record], rules: Rules, local: Contai
 def _rows(records: Sequence[Record], scale: Scale, local: Container[str]) -> tuple[Row, ...]:
     """Ranked rows, then those that are not ranked, then packages without a result."""
     rows = []
-    by_package = sorted(records, key=lambda record: record.submission.digest)  # stable: oldest first within one
-    for _, group in groupby(by_package, key=lambda record: record.submission.digest):
+    newest = {record.submission.name: record for record in records}
+    # That a package could not be staged (no weights yet) is of interest until it is evaluated again.
+    shown = [r for r in records if r.submission.digest or newest[r.submission.name] is r]
+    by_package = sorted(shown, key=_package)  # stable: oldest first within one
+    for _, group in groupby(by_package, key=_package):
         package = list(group)
         scored = [r for r in package if r.status == "ok" and r.result is not None]
         rows.append(result_row(scored, scale, local) if scored else failure_row(package[-1], local))
@@ -103,6 +106,11 @@ def _rows(records: Sequence[Record], scale: Scale, local: Container[str]) -> tup
         *sorted(unranked, key=_order),
         *sorted(failed, key=lambda row: (row.submission.name, row.submission.digest)),
     )
+
+
+def _package(record: Record) -> tuple[str, str]:
+    """What its records are pooled by: the digest; the name alone where it was never staged."""
+    return record.submission.digest, "" if record.submission.digest else record.submission.name
 
 
 def _ranked(rows: Sequence[Row]) -> list[Row]:

@@ -33,7 +33,7 @@ from harness.wire import (
     pack,
     unpack,
 )
-from harness.worker.runtimes import Failed, labels_of, load
+from harness.worker.runtimes import Failed, imported, labels_of, last_line, load
 
 _SPIN_NS = 200_000
 
@@ -83,21 +83,17 @@ class Channel:
         ]
 
 
-def last_line(error: BaseException) -> str:
-    """Like "ValueError: bad shape (predict.py:12)"."""
-    text = traceback.format_exception_only(error)[-1].strip().splitlines()
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-    return (text[0] if text else type(error).__name__) + where
-
-
 def serve(channel: Channel, package: Path, device: str) -> None:
     """Answers requests. One that fails ends the worker, with its traceback on stderr."""
     predict: Callable[[list[np.ndarray]], object] | None = None
     while (request := channel.receive()) is not None:
+        reason = Reason.PREDICT_RAISED
         try:
             if request.kind is Kind.LOAD:
-                predict = load(package, device)
+                reason = Reason.IMPORT_RAISED
+                module = imported(package)
+                reason = Reason.LOAD_RAISED
+                predict = load(module, device)
                 channel.send(Message(Kind.LOADED, request.nonce))
                 continue
             assert predict is not None, "LOAD comes first"
@@ -110,7 +106,6 @@ def serve(channel: Channel, package: Path, device: str) -> None:
         except BaseException as error:  # SystemExit and KeyboardInterrupt are the submission's too
             traceback.print_exc()
             sys.stderr.flush()
-            reason = Reason.LOAD_RAISED if request.kind is Kind.LOAD else Reason.PREDICT_RAISED
             channel.fail(request.nonce, reason, last_line(error))
             return
 

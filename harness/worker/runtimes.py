@@ -3,8 +3,10 @@
 import importlib.util
 import operator
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -21,11 +23,18 @@ class Failed(Exception):
         self.reason = reason
 
 
-def load(package: Path, device: str) -> Predict:
-    """Imports the package's predict.py and calls its load(device).
+def last_line(error: BaseException) -> str:
+    """Like "ValueError: bad shape (predict.py:12)"."""
+    text = traceback.format_exception_only(error)[-1].strip().splitlines()
+    places = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError) and error.filename:  # the frames are the importer's
+        places.append((error.filename, error.lineno))
+    where = f" ({Path(places[-1][0]).name}:{places[-1][1]})" if places else ""
+    return (text[0] if text else type(error).__name__) + where
 
-    Raises Failed where there is no load or it returns nothing to call; what the package raises passes through.
-    """
+
+def imported(package: Path) -> ModuleType:
+    """The package's predict.py as a module; what it raises passes through."""
     sys.path.insert(0, str(package))
     spec = importlib.util.spec_from_file_location("predict", package / "predict.py")
     assert spec is not None  # a .py path always has a spec ...
@@ -33,6 +42,14 @@ def load(package: Path, device: str) -> Predict:
     module = importlib.util.module_from_spec(spec)
     sys.modules["predict"] = module
     spec.loader.exec_module(module)
+    return module
+
+
+def load(module: ModuleType, device: str) -> Predict:
+    """What load(device) of predict.py returns.
+
+    Raises Failed where there is no load or it returns nothing to call; what the package raises passes through.
+    """
     entry = getattr(module, "load", None)
     if not callable(entry):
         raise Failed(Reason.NO_LOAD, "expected a function load(device) in predict.py, got none")

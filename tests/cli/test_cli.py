@@ -33,7 +33,9 @@ def test_evaluate_and_leaderboard(project: Project) -> None:
     assert {row["submission"] for row in rows} >= {"sharp", "blunt"}
     assert {row["submission"]["name"] for row in boards[0]["rows"]} == {"sharp", "blunt"}
     assert "| " in project.run("leaderboard", "--format", "md").stdout
-    assert "no records of nothing yet" in project.run("leaderboard", "--data", "nothing").stderr
+    assert "no data set nothing and no records of one: there are records of practice" in project.error(
+        "leaderboard", "--data", "nothing", code=3
+    )
 
 
 def test_the_record_has_its_raw_file_and_only_the_owner_reads_it(project: Project) -> None:
@@ -72,6 +74,19 @@ def test_check_names_each_crop_that_fails(project: Project) -> None:
     assert "ZeroDivisionError" in failing[0]
 
 
+def test_check_ends_after_an_answer_that_does_not_come(project: Project) -> None:
+    project.package("hung", "import time\ndef load(device):\n    return lambda crops: time.sleep(99)\n")
+    done = project.run("check", "hung", code=5)
+    assert [line.split(":")[0] for line in done.stdout.splitlines() if line.startswith("FAIL")] == ["FAIL  crop of 1x1"]
+
+
+def test_check_speaks_of_weights_where_a_package_has_them(project: Project) -> None:
+    assert "weights" not in project.run("check", "sharp").stdout
+    assert "weights for practice" in project.run("check", "colour_histogram").stdout
+    said = project.error("check", "template", code=4)
+    assert "no weights for DATA: expected weights/DATA.safetensors and .json; fit them: " in said
+
+
 def test_score_has_the_competitions_constants(project: Project) -> None:
     assert "score 1.1950" in project.run("score", "--f1", "0.7", "--time", "60").stdout.replace("1.1951", "1.1950")
     own = project.run("score", "--f1", "0.5", "--time", "5", "--baseline-f1", "0.5", "--baseline-time", "10").stdout
@@ -85,9 +100,11 @@ def test_score_refuses_what_is_no_f1(value: str, project: Project) -> None:
 
 def test_mistakes_on_the_command_line(project: Project) -> None:
     assert "no package nobody" in project.error("evaluate", "nobody", code=2)
-    assert "there are: baselines/colour_histogram, baselines/mobilenetv3_large, baselines/null" in project.error(
+    assert "in submissions or baselines; there are blunt, colour_histogram, " in project.error(
         "check", "nobody", code=2
     )
+    assert "did you mean sharp?" in project.error("check", "sharpe", code=2)
+    assert "no package without a name" in project.error("check", "", code=2)
     assert "no data set other" in project.error("evaluate", "sharp", "--data", "other", code=3)
     assert "beside it: practice" in project.error("evaluate", "sharp", "--data", "other", code=3)
     assert "no package elsewhere" in project.error("evaluate", "sharp", "--baseline", "elsewhere", code=2)
@@ -99,8 +116,9 @@ def test_mistakes_on_the_command_line(project: Project) -> None:
     assert "expected a name" in project.error("new", "../x", code=2)
     assert "expected a plain name" in project.error("prepare", "synthetic", "--name", "../x", code=2)
     assert "expected submission.toml" in project.error("evaluate", "baselines", code=4)
-    project.run("evaluate", "sharp", "--isolation", "vault", code=2)
-    project.run("nothing", code=2)
+    assert "see `harness evaluate --help`" in project.error("evaluate", "sharp", "--isolation", "vault", code=2)
+    assert "no such command 'nothing'; see `harness --help`" in project.error("nothing", code=2)
+    assert "missing argument 'submission'" in project.error("evaluate", code=2)
 
 
 def test_no_data_set_at_all(project: Project) -> None:
@@ -116,7 +134,7 @@ def test_a_project_without_rules(project: Project) -> None:
 def test_damaged_rules_name_the_key(project: Project) -> None:
     rules = project.root / "baselines" / "rules.toml"
     rules.write_text(rules.read_text().replace("f1_slope = 20.0", "slope = 20.0"))
-    assert "`slope` - at `$.score`" in project.error("leaderboard", code=3)
+    assert "score: unknown key slope" in project.error("leaderboard", code=3)
 
 
 FAILING = {
@@ -144,6 +162,30 @@ def test_a_failed_evaluation_leaves_a_record_and_its_log(name: str, project: Pro
         assert "Traceback" in log.read_text()
         assert f"log: leaderboard/local/{log.name}" in done.stderr
     assert says.split()[0] in project.run("leaderboard").stdout
+
+
+def test_a_package_that_cannot_be_staged_leaves_a_record_until_it_is_evaluated_again(project: Project) -> None:
+    project.package("needy", PREDICT, 'name = "needy"\nrequires = ["no-such-thing>=3"]\n')
+    project.run("evaluate", "needy", "--budget", "1s", code=4)
+    (record,) = project.local()
+    assert (record["status"], record["isolation"]) == ("failed", None)
+    failure, submission = record["failure"], record["submission"]
+    assert isinstance(failure, dict)
+    assert isinstance(submission, dict)
+    assert (failure["owner"], failure["kind"]) == ("submission", "requires")
+    assert (submission["name"], submission["digest"]) == ("needy", "")
+    project.package("broken", PREDICT, "name = 3\n")
+    assert "broken/submission.toml" in project.error("evaluate", "broken", "--budget", "1s", code=4)
+    board = project.run("leaderboard").stdout
+    assert "no-such-thing" in board
+    assert "broken" in board
+    project.package("needy", PREDICT)
+    project.run("evaluate", "needy", "--budget", "1s")
+    (board,) = json.loads(project.run("leaderboard", "--format", "json").stdout)
+    assert [(row["submission"]["name"], row["status"]) for row in board["rows"]] == [
+        ("needy", "ok"),
+        ("broken", "failed"),
+    ]
 
 
 def test_requirements_and_classes_are_checked_before_anything_runs(project: Project) -> None:

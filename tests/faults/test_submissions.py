@@ -37,14 +37,16 @@ FAULTS = {
     "load returns nothing": Fault(
         "def load(device): pass", "no_load", "expected load(device) to return a function predict(crops), got NoneType"
     ),
-    "syntax error": Fault("def load(device:", "load_raised", "load raised SyntaxError"),
-    "import error": Fault("import nothing_of_this_name", "load_raised", "ModuleNotFoundError"),
+    "syntax error": Fault(
+        "def load(device:", "load_raised", "predict.py raised SyntaxError: '(' was never closed (predict.py:1)"
+    ),
+    "import error": Fault("import nothing_of_this_name", "load_raised", "predict.py raised ModuleNotFoundError"),
     "load raises": Fault(
         "def load(device): raise ValueError('bad weights')", "load_raised", "load raised ValueError: bad weights"
     ),
-    "load exits": Fault("import sys\nsys.exit(0)", "load_raised", "load raised SystemExit: 0"),
+    "load exits": Fault("import sys\nsys.exit(0)", "load_raised", "predict.py raised SystemExit: 0"),
     "load kills itself": Fault("import os\nos._exit(0)", "crash", "load ended the process: exit code 0"),
-    "load writes its folder": Fault("open('cache', 'w')", "load_raised", "load raised"),
+    "load writes its folder": Fault("open('cache', 'w')", "load_raised", "predict.py raised"),
     "too few labels": Fault(answering("[]"), "wrong_count", "expected 1 labels, got 0"),
     "too many labels": Fault(answering("[0] * 63"), "wrong_count", "expected 1 labels, got 63"),
     "one number": Fault(answering("3"), "wrong_type", "expected a list of 1 labels, got int"),

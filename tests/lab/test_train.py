@@ -143,10 +143,19 @@ def test_a_data_set_smaller_than_a_batch_is_refused(tinted: Store, package: Path
 
 
 @pytest.mark.parametrize(
-    "text", ["epochs: 0", "batch: 1", "flip: 2", "lr: 1", "loss: hinge", "randaugment_ops: [3, 2]", "["]
+    ("text", "says"),
+    [
+        ("epochs: 0", "epochs: 0 is out of range"),
+        ("batch: 1", "batch: 1 is out of range"),
+        ("flip: 2", "flip: 2.0 is out of range"),
+        ("lr: 1", "unknown key lr"),
+        ("loss: hinge", "loss: Invalid enum value 'hinge'"),
+        ("randaugment_ops: [3, 2]", "randaugment_ops: "),
+        ("[", "expected a recipe: while parsing"),
+    ],
 )
-def test_a_malformed_recipe_is_one_line(text: str) -> None:
-    with pytest.raises(SubmissionError, match=r"^recipe\.yaml: expected a recipe"):
+def test_a_malformed_recipe_is_one_line(text: str, says: str) -> None:
+    with pytest.raises(SubmissionError, match=rf"^recipe\.yaml: (expected a recipe: )?{says}"):
         parse(text.encode(), "recipe.yaml")
 
 
