@@ -221,7 +221,7 @@ def _staged_baseline(package: Path, target: "Target", rules: "Rules") -> "Iterat
         with staging.staged(package, target, rules.limits) as entry:
             yield entry
     except SubmissionError as error:
-        raise HarnessError(f"the baseline {error.message}", kind="baseline") from error
+        raise HarnessError(f"the baseline {error.message}; or name another with --baseline", kind="baseline") from error
 
 
 def _open(path: Path) -> "Store":

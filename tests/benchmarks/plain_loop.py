@@ -1,6 +1,6 @@
 """The reference: a package's predict in a plain loop over crops, in a fresh process, no judge and no sandbox.
 
-python plain_loop.py PACKAGE CROPS.npy WARMUP    prints the ns of each crop behind the warm-up, as JSON
+python plain_loop.py PACKAGE CROPS.npy ROUNDS    prints the ns of each crop of each round but the first, as JSON
 """
 
 import importlib.util
@@ -12,7 +12,7 @@ from time import perf_counter_ns
 import numpy as np
 
 
-def main(package: str, crops_file: str, warmup: int) -> None:
+def main(package: str, crops_file: str, rounds: int) -> None:
     crops = list(np.load(crops_file))
     for crop in crops:
         crop.setflags(write=False)
@@ -25,11 +25,11 @@ def main(package: str, crops_file: str, warmup: int) -> None:
     spec.loader.exec_module(module)
     predict = module.load("cpu")
     times = []
-    for crop in crops:
+    for crop in crops * rounds:
         begin = perf_counter_ns()
         predict([crop])
         times.append(perf_counter_ns() - begin)
-    print(json.dumps(times[warmup:]))
+    print(json.dumps(times[len(crops) :]))
 
 
 if __name__ == "__main__":
