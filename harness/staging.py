@@ -30,6 +30,7 @@ class Target(NamedTuple):
     data: str
     classes: tuple[str, ...]
     weights_of: str | None = None  # another data set's, on purpose: a transfer
+    digest: str | None = None  # the data set's; weights that name another one were fitted on another split
 
     @property
     def weights(self) -> str:
@@ -37,10 +38,11 @@ class Target(NamedTuple):
         return self.weights_of or self.data
 
 
-class _Classes(msgspec.Struct):
+class _Info(msgspec.Struct):
     """What staging reads of weights/<data>.json; its other keys are the package's own."""
 
     classes: tuple[str, ...]
+    data_digest: str | None = None
 
 
 HOMES = ("submissions", "baselines")
@@ -94,7 +96,7 @@ def likely_target(package: Path, data: str | None) -> Target:
     chosen = data or (names[0] if names else "DATA")
     manifest = read_manifest(package)
     if chosen in names:
-        return Target(chosen, _class_names(manifest.name, package / _WEIGHTS / f"{chosen}.json"))
+        return Target(chosen, _info(manifest.name, package / _WEIGHTS / f"{chosen}.json").classes)
     return Target(chosen, manifest.classes or tuple(f"class {number}" for number in range(6)))
 
 
@@ -189,13 +191,20 @@ def _weights(package: Path, manifest: submission.Manifest, target: Target) -> di
             raise SubmissionError(
                 f"{manifest.name}: expected plain files only, got {path.name}, a link", kind="package"
             )
-    submission.check_classes(manifest.name, _class_names(manifest.name, info), target.data, target.classes)
+    said = _info(manifest.name, info)
+    submission.check_classes(manifest.name, said.classes, target.data, target.classes)
+    if target.weights_of is None and target.digest is not None and said.data_digest not in (None, target.digest):
+        raise SubmissionError(
+            f"{manifest.name}: its weights were fitted on another preparation of {target.data}, whose training photos "
+            f"may be test photos here; fit again, or --weights-of {target.data} (a transfer)",
+            kind="weights",
+        )
     return {"weights.safetensors": tensors, "weights.json": info}
 
 
-def _class_names(name: str, info: Path) -> tuple[str, ...]:
+def _info(name: str, info: Path) -> _Info:
     try:
-        return msgspec.json.decode(info.read_bytes(), type=_Classes).classes
+        return msgspec.json.decode(info.read_bytes(), type=_Info)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SubmissionError(
             f"{name}: weights/{info.name}: expected class names, got {error}", kind="weights"

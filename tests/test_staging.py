@@ -39,6 +39,23 @@ def refused(package: Path, target: Target, rules: Rules) -> SubmissionError:
     return caught.value
 
 
+def test_weights_of_another_preparation_of_the_data_are_a_transfer_or_refused(
+    make_package: MakePackage, target: Target, the_rules: Rules
+) -> None:
+    package = make_package("net", model="x = 1\n")
+    add_weights(package, "exam")
+    known = target._replace(digest="a" * 64)
+    stage(package, known, the_rules)  # weights that do not say
+    info = {"classes": CLASSES, "data_digest": "a" * 64}
+    (package / "weights" / "exam.json").write_text(json.dumps(info))
+    stage(package, known, the_rules)
+    (package / "weights" / "exam.json").write_text(json.dumps(info | {"data_digest": "b" * 64}))
+    error = refused(package, known, the_rules)
+    assert error.kind == "weights"
+    assert "fitted on another preparation of exam" in error.message
+    stage(package, known._replace(weights_of="exam"), the_rules)
+
+
 def test_the_copy_has_the_files_and_the_weights_of_one_data_set(
     make_package: MakePackage, target: Target, the_rules: Rules
 ) -> None:

@@ -66,7 +66,7 @@ def evaluate(
     exam = open_exam(data_folder(root, data))
     records.check_writable(root / LOCAL)
     sandbox = announce(isolation, rules)
-    ours = staging.Target(exam.data.name, exam.data.classes)
+    ours = staging.Target(exam.data.name, exam.data.classes, digest=exam.data.digest)
     theirs = ours._replace(weights_of=weights_of)
     with contextlib.ExitStack() as stack:
         job = judge.Job(
@@ -141,10 +141,11 @@ def announce(demanded: Demanded | None, rules: "Rules") -> "Sandbox":
 
 
 def open_exam(path: Path) -> "Exam":
-    """Both test halves of a data set, with their labels, and its validation crops to warm up on."""
+    """Both test halves of a data set, with their labels, and crops to warm up on. Raises DataError without those."""
     import numpy as np
 
     from harness.data.answers import open_test_labels
+    from harness.errors import DataError
     from harness.judge.evaluate import Exam
     from harness.judge.measure import Pixels
     from harness.record import DataId
@@ -154,6 +155,9 @@ def open_exam(path: Path) -> "Exam":
     crops = {split: store.crops(split) for split in answers}
     photos = tuple(photo for split in answers for photo in answers[split].photos)
     manifest = store.manifest
+    warmup = store.crops("val" if manifest.crops["val"] else "train")  # a source that gives the splits may lack one
+    if not len(warmup):
+        raise DataError(f"{manifest.name}: expected crops to validate or to train on, for warming up, got none")
     return Exam(
         data=DataId(
             name=manifest.name,
@@ -164,7 +168,7 @@ def open_exam(path: Path) -> "Exam":
         ),
         pixels=Pixels(
             test=[crops[split][i] for split in answers for i in range(len(crops[split]))],
-            warmup=store.crops("val"),
+            warmup=warmup,
             sizes=np.concatenate([crops[split].sizes for split in answers]),
         ),
         labels=np.concatenate([answers[split].labels for split in answers]),

@@ -15,7 +15,7 @@ from harness.cli.project import counting, data_folder, read_rules
 
 if TYPE_CHECKING:
     from harness.judge.isolation import Sandbox
-    from harness.judge.session import Session
+    from harness.judge.session import Session, Staged
     from harness.rules import Rules
     from harness.staging import Target
 
@@ -34,6 +34,7 @@ def predict(
     """Classify a folder of photos, one crop each, in the sandboxed worker; write a CSV file."""
     from harness import staging
     from harness.data.preparation import PrepareSettings, refuse_bad
+    from harness.judge.session import Staged
     from harness.paths import project_root
 
     root = project_root()
@@ -45,7 +46,10 @@ def predict(
     rows: list[tuple[str, int, str]] = []
     bad: list[tuple[str, str]] = []
     with (
-        _worker(package, target, announce(isolation, rules), (rules, device.value)) as session,
+        staging.staged(package, target, rules.limits) as (described, folder),
+        _worker(
+            Staged(described.name, folder, len(target.classes)), announce(isolation, rules), (rules, device.value)
+        ) as session,
         counting("photos") as progress,
         contextlib.closing(_labels(session, [images / photo for photo in photos])) as labels,
     ):
@@ -55,8 +59,8 @@ def predict(
             else:
                 rows.append((photo, label, target.classes[label]))
             progress(number, len(photos))
-    refuse_bad(images, bad, PrepareSettings(skip_bad=skip_bad))
-    _write(out, rows)
+    _write(out, rows)  # before the bad ones are said: the good ones are not lost
+    refuse_bad(images, bad, PrepareSettings(skip_bad=skip_bad and bool(rows)))
     left_out = f"; left out {len(bad)} bad" if bad else ""
     weights = f", weights for {target.weights}" if staging.takes_weights(package) else ""
     print(f"{out}: {len(rows)} photos{weights}{left_out}")
@@ -66,8 +70,8 @@ def check_writable(out: Path) -> None:
     """Said before the work, not after it. Raises UsageError."""
     from harness.errors import UsageError
 
-    if out.is_dir() or not out.parent.is_dir() or not os.access(out.parent, os.W_OK):
-        raise UsageError(f"--out: expected a file in a folder that can be written, got {out}")
+    if (out.exists() and not out.is_file()) or not out.parent.is_dir() or not os.access(out.parent, os.W_OK):
+        raise UsageError(f"--out: expected a plain file in a folder that can be written, got {out}")
 
 
 def _target(root: Path, package: Path, data: str | None) -> "Target":
@@ -90,7 +94,11 @@ def _photos(images: Path) -> list[str]:
     from harness.data.photos import SUFFIXES
     from harness.errors import DataError
 
-    below = (path.relative_to(images) for path in images.rglob("*") if path.suffix.lower() in SUFFIXES)
+    if not images.is_dir():
+        raise DataError(f"--images: expected a folder, got {'a file' if images.exists() else 'none'}: {images}")
+    below = (
+        path.relative_to(images) for path in images.rglob("*") if path.suffix.lower() in SUFFIXES and not path.is_dir()
+    )
     photos = sorted(path.as_posix() for path in below if not any(part.startswith(".") for part in path.parts))
     if not photos:
         raise DataError(f"{images}: expected a folder with photos ({' '.join(sorted(SUFFIXES))}), got none")
@@ -98,19 +106,15 @@ def _photos(images: Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def _worker(package: Path, target: "Target", sandbox: "Sandbox", how: tuple["Rules", str]) -> "Iterator[Session]":
+def _worker(staged: "Staged", sandbox: "Sandbox", how: tuple["Rules", str]) -> "Iterator[Session]":
     """The package, loaded. `how`: the rules and the device."""
-    from harness import staging
     from harness.judge.machine import usable_cores
-    from harness.judge.session import Session, Setting, Staged
+    from harness.judge.session import Session, Setting
     from harness.wire import input_bytes
 
     rules, device = how
     setting = Setting(sandbox, rules.limits, device, usable_cores(), input_bytes([(LONGEST_SIDE, LONGEST_SIDE)]))
-    with (
-        staging.staged(package, target, rules.limits) as (described, folder),
-        Session(Staged(described.name, folder, len(target.classes)), setting) as session,
-    ):
+    with Session(staged, setting) as session:
         session.start_loading()
         session.finish_loading()
         yield session
@@ -137,6 +141,7 @@ def _write(out: Path, rows: Sequence[tuple[str, int, str]]) -> None:
     table = csv.writer(text, lineterminator="\n")
     table.writerow(("photo", "label", "class"))
     table.writerows(rows)
+    out = out.resolve()  # a link stays one
     partial = out.with_name(f".{out.name}.partial")
     partial.write_text(text.getvalue(), encoding="utf-8", errors="surrogateescape")
     partial.replace(out)

@@ -18,7 +18,7 @@ _SHOWN = 5  # photos named for each reason in the summary; the manifest has all
 def folder(
     source: Annotated[Path, typer.Argument(help="A folder with one folder of photos a class.")],
     name: Annotated[str, typer.Option(help="The data set's name; its folder in data/.")],
-    seed: Annotated[int, typer.Option(help="Of the split.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the split.", min=0)] = 0,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave corrupt photos out.")] = False,
 ) -> None:
     """Photos in one folder a class, near-duplicates kept in one split."""
@@ -41,7 +41,7 @@ def taco(
         typer.Option(help="A TOML file whose table classes has lines like Metal = ['Drink can']; TACO's by default."),
     ] = None,
     name: Annotated[str, typer.Option(help="The data set's name; its folder in data/.")] = "taco",
-    seed: Annotated[int, typer.Option(help="Of the split.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the split.", min=0)] = 0,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave corrupt and missing photos out.")] = False,
 ) -> None:
     """Boxes cut from photos: TACO, or any COCO detection file; the crops of a photo kept in one split."""
@@ -111,5 +111,7 @@ def summary(manifest: "Manifest") -> str:
 
 def _near_duplicates(manifest: "Manifest") -> str:
     if manifest.shares is None:
-        return f"near-duplicates: {manifest.near_duplicates} photos, {manifest.across_splits} across the given splits"
+        warning = "; scores may be too good" if manifest.across_splits else ""
+        across = f"{manifest.across_splits} across the given splits{warning}"
+        return f"near-duplicates: {manifest.near_duplicates} photos, {across}"
     return f"near-duplicates kept in one split: {manifest.near_duplicates} photos"

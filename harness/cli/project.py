@@ -26,7 +26,7 @@ def data_folder(root: Path, name: str | None) -> Path:
     """The data set of that name, or the only one that is prepared. Raises UsageError where that is not one."""
     if name is not None:
         return resolve(root, name, "data")
-    there = sorted(path.parent for path in (root / "data").glob("*/manifest.json"))
+    there = sorted(path.parent for path in (root / "data").glob("[!.]*/manifest.json"))
     if len(there) == 1:
         return there[0]
     if not there:
@@ -36,7 +36,7 @@ def data_folder(root: Path, name: str | None) -> Path:
 
 def new_data_folder(root: Path, name: str) -> Path:
     """Where a data set of this name is made. Raises UsageError on a name that leads elsewhere."""
-    if Path(name).name != name or name.startswith("."):
+    if not name or Path(name).name != name or name.startswith("."):
         raise UsageError(f"--name: expected a plain name, got {name!r}")
     return root / "data" / name
 

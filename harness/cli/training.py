@@ -20,11 +20,14 @@ def train(
     submission: Annotated[str, typer.Argument(help="A package with a model.py and a recipe: its folder, or its name.")],
     data: Annotated[str | None, typer.Option(help="A data set. Default: the only one that is prepared.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Default: the recipe's.", min=1)] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Leave the checkpoint of a stopped training unread.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Start over; a stopped training and weights that are there are replaced.")
+    ] = False,
 ) -> None:
     """Train a package's network on a data set: writes weights/DATA.safetensors and its log beside it.
 
-    A training that was stopped, by Ctrl-C or harder, goes on after its last whole epoch.
+    A training that was stopped, by Ctrl-C or harder, goes on after its last whole epoch. The bundled networks need
+    5 to 9 GB of memory.
     """
     import msgspec
 
@@ -53,14 +56,17 @@ def train(
 
     name = store.manifest.name
     done = 0 if fresh else lab.epochs_done(package, store, recipe)
+    if not (fresh or done):
+        refuse_finished(package, name)
     if done:
         note(f"going on after epoch {done} of {recipe.epochs}")
     try:
-        best = show(lab.train(package, store, recipe, fresh), recipe.epochs)
+        show(lab.train(package, store, recipe, fresh), recipe.epochs)
     except KeyboardInterrupt:
         note("stopped; the same command goes on after the last whole epoch")
         raise
-    print(f"{package.name} on {name}: best validation macro F1 {best:.4f} in this run")
+    best, epoch = best_epoch(package, name)
+    print(f"{package.name} on {name}: validation macro F1 {best:.4f}, the best, after epoch {epoch}")
     print(f"  weights     {package / 'weights' / name}.safetensors")
     print(f"  judge it    harness evaluate {submission} --data {name}")
 
@@ -91,14 +97,30 @@ def read_recipe(package: Path) -> "Recipe":
     return parse(text, f"{manifest.name}/{manifest.recipe}")
 
 
-def show(events: "Generator[Step | Epoch, None, None]", epochs: int) -> float:
-    """Draws a bar on a terminal and prints a line an epoch; the best validation F1 seen."""
+def refuse_finished(package: Path, data: str) -> None:
+    """Hours of training are not replaced by a slip. Raises UsageError."""
+    from harness.errors import UsageError
+
+    if (package / "weights" / f"{data}.safetensors").exists():
+        raise UsageError(f"{package.name} has weights for {data} already; --fresh trains again and replaces them")
+
+
+def best_epoch(package: Path, data: str) -> tuple[float, int]:
+    """(validation macro F1, epoch from 1) of the stored weights, by their log."""
+    from harness.data.weights import read_info
+
+    log = read_info(package / "weights" / f"{data}.json").log
+    best = max(log, key=lambda entry: float(entry["val_f1"]))
+    return float(best["val_f1"]), int(best["epoch"])
+
+
+def show(events: "Generator[Step | Epoch, None, None]", epochs: int) -> None:
+    """Draws a bar on a terminal and prints a line an epoch."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from harness.lab.train import Step
 
-    best = 0.0
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -123,10 +145,8 @@ def show(events: "Generator[Step | Epoch, None, None]", epochs: int) -> float:
                 name = f"epoch {event.epoch + 1}/{epochs}"
                 progress.update(task, description=name, completed=done, total=of, speed=event.images_per_s)
                 continue
-            best = max(best, event.val_f1)
             print(
                 f"epoch {event.epoch}/{epochs}  loss {event.loss:.3f}  val F1 {event.val_f1:.4f}"
                 f"{' *' if event.best else '  '}  {event.images_per_s:.1f} images/s",
                 flush=True,
             )
-    return best

@@ -12,7 +12,7 @@ import msgspec
 
 from harness.data.boxes import Box
 from harness.data.store import SPLITS
-from harness.errors import DataError
+from harness.errors import DataError, misread
 
 Classes = Mapping[str, Sequence[str]]  # the categories of each class; the order of its keys is the index order
 
@@ -30,11 +30,11 @@ class LabelledBox(NamedTuple):
 
 
 class BoxedPhoto(NamedTuple):
-    """A photo (path below the images folder), its size in pixels as the file has it, its split where one is given."""
+    """A photo (path below the images folder), its size in pixels and its split as the file says, where it does."""
 
     photo: str
-    width: float
-    height: float
+    width: float | None
+    height: float | None
     split: str | None
     boxes: tuple[LabelledBox, ...]
 
@@ -51,15 +51,16 @@ class Annotations(NamedTuple):
 class _Image(msgspec.Struct, frozen=True):
     id: int | str
     file_name: str
-    width: float
-    height: float
+    width: float | None = None
+    height: float | None = None
     split: str | None = None
 
 
 class _Annotation(msgspec.Struct, frozen=True):
     image_id: int | str
     category_id: int | str
-    bbox: list[float | None]
+    bbox: list[float | None] | None = None
+    segmentation: object = None
     id: int | str | None = None
     iscrowd: int | bool | None = None
 
@@ -90,7 +91,7 @@ def read_classes(path: Path) -> Classes:
     except OSError as error:
         raise DataError(f"{expected}, got {error.strerror}; name it with --classes") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{expected}, got {error}; repair it") from error
+        raise DataError(f"{expected}, got {misread(error, 'classes')}; repair it") from error
     if len(classes) < 2:
         raise DataError(f"{expected}, two or more classes, got {len(classes)}; add some")
     for name, categories in classes.items():
@@ -136,7 +137,7 @@ def read_annotations(path: Path, classes: Classes | None) -> Annotations:
             unmapped[category] += 1
         elif its.iscrowd:
             left_out.append((name, "a crowd"))
-        elif (box := _box(its.bbox)) is None:
+        elif (box := _box(its)) is None:
             left_out.append((name, "malformed: not four finite numbers with an area"))
         else:
             boxes[photo].append(LabelledBox(name, label_of[category], box))
@@ -156,7 +157,7 @@ def _decode(path: Path) -> _Coco:
         except msgspec.DecodeError:  # NaN and Infinity, which Python writes, are no JSON but cost a box alone
             return msgspec.convert(json.loads(content), _Coco)
     except (ValueError, RecursionError) as error:  # of JSON, of its encoding, of the keys
-        reason = "too deep a nesting" if isinstance(error, RecursionError) else str(error)
+        reason = "too deep a nesting" if isinstance(error, RecursionError) else misread(error, "JSON")
         raise DataError(
             f"{path}: expected a COCO file with images, annotations and categories, got {reason}; repair it"
         ) from error
@@ -188,7 +189,10 @@ def _photos(path: Path, images: Sequence[_Image]) -> dict[str, BoxedPhoto]:
     found: dict[str, BoxedPhoto] = {}
     for its in images:
         if its.split is not None and its.split not in SPLITS:
-            raise DataError(f"{path}: image {its.id!r}: expected a split of {', '.join(SPLITS)}, got {its.split!r}")
+            raise DataError(
+                f"{path}: image {its.id!r}: expected a split of {', '.join(SPLITS)}, got {its.split!r}; rename them, "
+                "or take the key split out of all images and they are split here"
+            )
         photo = BoxedPhoto(_below(path, its.file_name), its.width, its.height, its.split, ())
         if found.setdefault(photo.photo, photo) != photo:
             raise DataError(f"{path}: image {its.id!r}: {photo.photo} is listed twice with other sizes or splits")
@@ -208,10 +212,21 @@ def _below(path: Path, file_name: str) -> str:
     return str(plain)
 
 
-def _box(values: Sequence[float | None]) -> Box | None:
-    """The box of these numbers; None where they are none."""
+def _box(annotation: _Annotation) -> Box | None:
+    """The box of an annotation, else the one around its polygons; None where neither is one."""
+    values = annotation.bbox or _around(annotation.segmentation)
     box = Box(*(math.nan if value is None else value for value in values)) if len(values) == 4 else None
     return box if box is not None and box.is_proper() else None
+
+
+def _around(segmentation: object) -> Sequence[float]:
+    """Left, top, width and height of what lies around polygons [[x, y, x, y, ...], ...]; nothing for other shapes."""
+    polygons = segmentation if isinstance(segmentation, list) else []
+    numbers = [value for polygon in polygons if isinstance(polygon, list) for value in polygon]
+    if not numbers or len(numbers) % 2 or not all(isinstance(value, int | float) for value in numbers):
+        return ()
+    x, y = numbers[::2], numbers[1::2]
+    return min(x), min(y), max(x) - min(x), max(y) - min(y)
 
 
 def _some(names: Sequence[str]) -> str:

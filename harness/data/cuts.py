@@ -59,9 +59,10 @@ def _cut(content: bytes, boxed: BoxedPhoto, longest_side: int) -> CutPhoto:
         # Never drafted: a JPEG decoded at a part of its size would take that from the crops.
         upright = ImageOps.exif_transpose(image)  # TIFF is turned on loading, and says so no more
         displayed = upright.size
-        frame = find_frame((boxed.width, boxed.height), displayed, displayed if turn is None else displayed[::-1])
+        said_w, said_h = boxed.width or displayed[0], boxed.height or displayed[1]  # silent: as displayed
+        frame = find_frame((said_w, said_h), displayed, displayed if turn is None else displayed[::-1])
         if frame is None:
-            said, got = f"{boxed.width:g}x{boxed.height:g}", f"{displayed[0]}x{displayed[1]}"
+            said, got = f"{said_w:g}x{said_h:g}", f"{displayed[0]}x{displayed[1]}"
             raise ValueError(f"the annotations say {said} pixels, it has {got}")
         rgb = to_rgb(upright)
     turn = None if frame.displayed else turn

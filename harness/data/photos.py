@@ -49,7 +49,7 @@ def decode_photo(path: Path, longest_side: int) -> Photo | BadPhoto:
 def read_photo(path: Path, decode: Callable[[bytes], Result]) -> Result | BadPhoto:
     """What `decode` makes of the bytes of `path`, or why it could not.
 
-    A warning of Pillow (a picture as large as a bomb, broken EXIF) makes a bad photo too.
+    A picture of more than 179 million pixels, and what Pillow warns of (broken EXIF), make a bad photo too.
     """
     try:
         if not path.is_file():  # a FIFO would be waited on for ever
@@ -60,6 +60,9 @@ def read_photo(path: Path, decode: Callable[[bytes], Result]) -> Result | BadPho
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)
             warnings.simplefilter("error", RuntimeWarning)
+            warnings.simplefilter(
+                "ignore", Image.DecompressionBombWarning
+            )  # 90 million pixels; at twice that it raises
             return decode(content)
     except UnidentifiedImageError:
         return BadPhoto(f"not a picture in {', '.join(FORMATS)}")

@@ -17,6 +17,7 @@ from harness.errors import DataError, UsageError
 from harness.metrics import Ints
 
 Progress = Callable[[int, int], None]  # photos done, photos in all
+LEAST_TOLD = 5  # reasons and categories named where a class is empty
 LISTED = 20  # bad photos named in a message; the rest is a count
 BAD = "bad photo: "  # before its reason, in a manifest
 
@@ -116,6 +117,7 @@ def drop_copies(crops: Sequence[Crop]) -> tuple[list[int], list[tuple[str, str]]
 
     The same bytes: one box (or none) in photos of the same bytes, and in one split where the source gives it.
     Copies in one class: the first stays. Copies in two classes: none stays, for one of the labels is wrong.
+    A photo whose bytes lie in several given splits stays in the last of SPLITS alone: what is tested is not trained on.
     """
     same: dict[tuple[object, ...], list[int]] = defaultdict(list)
     for number, crop in enumerate(crops):
@@ -129,7 +131,15 @@ def drop_copies(crops: Sequence[Crop]) -> tuple[list[int], list[tuple[str, str]]
         else:
             kept.append(numbers[0])
             dropped += [(name, f"a copy of another {what} of its class") for name in names[1:]]
-    return sorted(kept), sorted(dropped)
+    last = {crops[number].sha256: _place(crops[number]) for number in sorted(kept, key=lambda n: _place(crops[n]))}
+    leaks = [number for number in kept if _place(crops[number]) != last[crops[number].sha256]]
+    dropped += [(crops[n].named or crops[n].photo, "its photo lies in another given split too") for n in leaks]
+    return sorted(set(kept) - set(leaks)), sorted(dropped)
+
+
+def _place(crop: Crop) -> int:
+    """The position in SPLITS of the split that the source gives; one for all where it gives none."""
+    return 0 if crop.split is None else SPLITS.index(crop.split)
 
 
 def _groups(crops: Sequence[Crop], thumbnails: Mapping[str, Pixels]) -> Ints:
@@ -189,11 +199,24 @@ def _check_places(
         places[crop.label].add(split)
     tests = {SPLITS[split] for split in TESTS}
     counts = _group_counts(reading, crops, groups)
+    given = all(crop.split is not None for crop in crops) and bool(crops)
     for label, name in enumerate(reading.classes):
         trained = SPLITS[TRAIN] in places[label] or SPLITS[TRAIN] not in settings.digest_splits
         if not trained or places[label].isdisjoint(tests):
+            got = f"{counts[:, label].sum()} in {(counts[:, label] > 0).sum()} groups of near-duplicates"
+            if given:
+                got = f"{counts[:, label].sum()} in the given splits {', '.join(sorted(places[label])) or '(none)'}"
             raise DataError(
-                f"{reading.source}: expected photos of {name} for train and for test, got "
-                f"{counts[:, label].sum()} that form {(counts[:, label] > 0).sum()} groups of near-duplicates; "
-                f"add photos of {name}"
+                f"{reading.source}: expected {name} in train and in a test split, got {got}; add photos of {name}"
+                + _explained(reading)
             )
+
+
+def _explained(reading: Reading) -> str:
+    """What else was there, commonest first: often the reason why a class is empty."""
+    reasons = sorted(by_reason(reading.left_out), key=lambda left: -len(left.photos))
+    told = [f"{len(left.photos)} left out ({left.reason})" for left in reasons[:LEAST_TOLD]]
+    told += [f"{boxes} of {category}, in no class" for category, boxes in list(reading.unmapped.items())[:LEAST_TOLD]]
+    return (
+        f"; there are also {', '.join(told)}" + "; --classes maps categories" * bool(reading.unmapped) if told else ""
+    )

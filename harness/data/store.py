@@ -185,5 +185,5 @@ def _missing(path: Path) -> str:
     name = path.name
     command = f"harness prepare folder DIR --name {name}"
     message = f"no data set {name}: expected folder {path}; prepare one with `{command}`"
-    beside = sorted(found.parent.name for found in path.parent.glob(f"*/{MANIFEST}") if found.parent != path)
+    beside = sorted(found.parent.name for found in path.parent.glob(f"[!.]*/{MANIFEST}") if found.parent != path)
     return message + (f"; beside it: {', '.join(beside)}" if beside else "")

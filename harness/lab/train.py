@@ -2,7 +2,7 @@
 
 A generator: it yields a Step a batch and an Epoch an epoch and prints nothing. It may be killed at any moment: the
 checkpoint of the last whole epoch, weights/<data>.checkpoint, lets the same call go on as if nothing had happened.
-weights/<data>.safetensors is written when all epochs are done.
+weights/<data>.safetensors holds the best weights so far, after each epoch that made better ones and at the end.
 """
 
 import copy
@@ -26,11 +26,11 @@ from harness.data.store import Store
 from harness.data.weights import WeightsInfo, write_weights
 from harness.errors import DataError, SubmissionError
 from harness.lab.augment import Key, TrainingPictures
+from harness.lab.checkpoint import checkpoint_path, read_checkpoint, write_checkpoint
 from harness.lab.recipe import Recipe
 from harness.metrics import Ints, confusion_matrix, macro_f1
 from harness.nets.preprocess import batch, normalised
 
-CHECKPOINT = ".checkpoint"
 _VALIDATION_BATCH = 64
 _LARGEST_HALF = 65504.0  # of float16
 
@@ -57,8 +57,8 @@ class Epoch(NamedTuple):
 def train(package: Path, store: Store, recipe: Recipe, fresh: bool = False) -> Generator[Step | Epoch, None, None]:
     """Fits model.py's build(classes) to the training split, keeps the weights best on validation, writes them.
 
-    Goes on after the last epoch of a stopped fit of the same recipe, data and network, unless `fresh`. Raises
-    SubmissionError for what is wrong with the package, DataError for a data set that cannot be trained on.
+    Goes on after the last epoch of a stopped fit, unless `fresh`. Raises SubmissionError for what is wrong with the
+    package or where the stopped fit is of another recipe, data or network; DataError for unfit data.
     """
     # Data
     manifest, device = store.manifest, "cuda" if torch.cuda.is_available() else "cpu"
@@ -78,17 +78,21 @@ def train(package: Path, store: Store, recipe: Recipe, fresh: bool = False) -> G
     shift = logit_shift(labels, len(manifest.classes), recipe).to(device)
     optimiser = SGD(net.parameters(), recipe.max_lr, recipe.momentum, weight_decay=recipe.weight_decay)
     schedule = OneCycleLR(
-        optimiser, recipe.max_lr, total_steps=recipe.epochs * steps, pct_start=recipe.pct_start, anneal_strategy="cos"
+        optimiser,
+        recipe.max_lr,
+        total_steps=recipe.epochs * steps,
+        pct_start=warm_up(recipe.pct_start, recipe.epochs * steps),
+        anneal_strategy="cos",
     )
     scaler = torch.amp.GradScaler(device, enabled=device == "cuda")
     parts = {"net": net, "optimiser": optimiser, "schedule": schedule, "scaler": scaler}
 
     # Where a stopped fit goes on
-    checkpoint = package / "weights" / f"{manifest.name}{CHECKPOINT}"
+    checkpoint = checkpoint_path(package, manifest.name)
     identity = _identity(recipe, store, net)
     log: list[dict[str, int | float | str]] = []
     best: dict[str, Tensor] = {}
-    if not fresh and (state := _read_checkpoint(checkpoint, identity)):
+    if not fresh and (state := read_checkpoint(checkpoint, identity)):
         for name, part in parts.items():
             part.load_state_dict(state[name])
         log, best = state["log"], state["best"]
@@ -119,21 +123,38 @@ def train(package: Path, store: Store, recipe: Recipe, fresh: bool = False) -> G
         best = stored if is_best else best
         log.append({"epoch": epoch + 1, "loss": total.item() / steps, "val_f1": f1})
         state = {name: part.state_dict() for name, part in parts.items()}
-        _write_checkpoint(checkpoint, {**state, "identity": identity, "log": log, "best": best})
+        write_checkpoint(checkpoint, {**state, "identity": identity, "log": log, "best": best})
+        if is_best:
+            store_weights(package, store, recipe, best, log)
         yield Epoch(epoch + 1, total.item() / steps, f1, is_best, speed)
 
     # Result
-    info = WeightsInfo(manifest.classes, manifest.digest, _flat(recipe), log)
-    write_weights(package, manifest.name, {name: value.numpy() for name, value in best.items()}, info)
+    store_weights(package, store, recipe, best, log)
     checkpoint.unlink(missing_ok=True)
 
 
 def epochs_done(package: Path, store: Store, recipe: Recipe) -> int:
-    """How many epochs of this fit a checkpoint holds; 0 where there is none, or one of another fit."""
+    """How many epochs of this fit a checkpoint holds, 0 where there is none. Raises SubmissionError as `train` does."""
     net = build(package, len(store.manifest.classes))
-    path = package / "weights" / f"{store.manifest.name}{CHECKPOINT}"
-    state = _read_checkpoint(path, _identity(recipe, store, net))
+    state = read_checkpoint(checkpoint_path(package, store.manifest.name), _identity(recipe, store, net))
     return len(state["log"]) if state else 0
+
+
+def store_weights(
+    package: Path, store: Store, recipe: Recipe, best: Mapping[str, Tensor], log: list[dict[str, int | float | str]]
+) -> None:
+    """Writes weights/<data>.safetensors and .json; a log of fewer epochs than the recipe's is a stopped fit's."""
+    info = WeightsInfo(store.manifest.classes, store.manifest.digest, _flat(recipe), log)
+    write_weights(package, store.manifest.name, {name: value.numpy() for name, value in best.items()}, info)
+
+
+def warm_up(share: float, steps: int) -> float:
+    """The share of `steps` until the peak of OneCycleLR: two steps at least, for torch divides by one less.
+
+    >>> warm_up(0.05, 1000), warm_up(0.05, 20), warm_up(0.05, 2)
+    (0.05, 0.1, 0.05)
+    """
+    return max(share, 2 / steps) if steps > 2 else share
 
 
 def build(package: Path, classes: int) -> nn.Module:
@@ -215,19 +236,3 @@ def _identity(recipe: Recipe, store: Store, net: nn.Module) -> dict[str, Any]:
 def _flat(recipe: Recipe) -> dict[str, int | float | str]:
     values = msgspec.to_builtins(recipe)
     return {name: value if isinstance(value, int | float | str) else str(value) for name, value in values.items()}
-
-
-def _write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
-    """Whole or not at all: written beside its place, then renamed."""
-    path.parent.mkdir(exist_ok=True)
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(path)
-
-
-def _read_checkpoint(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The state of a stopped fit of this recipe, data and network, None where there is none."""
-    if not path.exists():
-        return None
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)  # no pickled code
-    return state if state["identity"] == identity else None

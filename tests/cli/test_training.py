@@ -32,6 +32,8 @@ def test_train_then_evaluate_and_predict(small: Project, tmp_path: Path) -> None
     assert "images/s" in said
     info = json.loads((small.root / "submissions" / "mbv3_cut" / "weights" / "practice.json").read_text())
     assert len(info["log"]) == 2
+    assert "has weights for practice already; --fresh" in small.error("train", "mbv3_cut", "--data", "practice", code=2)
+    assert "epoch 2/2" in small.run("train", "mbv3_cut", "--data", "practice", "--fresh").stdout
     assert "macro F1" in small.run("evaluate", "mbv3_cut", "--budget", "1s").stdout
 
     photos = tmp_path / "photos" / "deep"
@@ -50,7 +52,7 @@ def test_train_then_evaluate_and_predict(small: Project, tmp_path: Path) -> None
     (photos / "c.jpg").write_bytes(b"broken")
     out.unlink()
     assert "deep/c.jpg" in small.error("predict", "mbv3_cut", "--images", str(photos.parent), "--out", str(out), code=3)
-    assert not out.exists()
+    assert len(out.read_text().splitlines()) == 3  # the good ones are not lost
     skipping = ("predict", "mbv3_cut", "--images", str(photos.parent), "--out", str(out), "--skip-bad")
     assert "left out 1 bad" in small.run(*skipping).stdout
     assert len(out.read_text().splitlines()) == 3
@@ -101,12 +103,18 @@ def test_mistakes_in_training(small: Project) -> None:
 
 def test_mistakes_in_predicting(small: Project, tmp_path: Path) -> None:
     out = str(tmp_path / "out.csv")
-    assert "expected a folder with photos" in small.error(
+    assert "--images: expected a folder, got none: " in small.error(
         "predict", "sharp", "--images", str(tmp_path / "none"), "--out", out, code=3
+    )
+    (tmp_path / "folder.jpg").mkdir()
+    assert "expected a folder with photos" in small.error(
+        "predict", "sharp", "--images", str(tmp_path), "--out", out, code=3
     )
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     images = ("--images", str(tmp_path))
     assert "--out" in small.error("predict", "sharp", *images, "--out", str(tmp_path / "no" / "out.csv"), code=2)
+    os.mkfifo(tmp_path / "pipe")
+    assert "expected a plain file" in small.error("predict", "sharp", *images, "--out", str(tmp_path / "pipe"), code=2)
     assert "no weights for moon" in small.error(
         "predict", "colour_histogram", *images, "--out", out, "--data", "moon", code=4
     )

@@ -263,9 +263,7 @@ def test_a_class_of_two_photos_is_in_train_and_in_test_and_of_three_in_val_too(c
 def test_a_class_in_one_photo_is_refused_by_name(coco):
     coco.content["categories"].append({"id": 9, "name": "c"})
     coco.several(10).photo((9, BOXES[0]), (9, BOXES[1]))
-    assert "expected photos of C for train and for test, got 2 that form 1 group" in coco.error(
-        mapping={**AB, "C": ("c",)}
-    )
+    assert "expected C in train and in a test split, got 2 in 1 groups" in coco.error(mapping={**AB, "C": ("c",)})
 
 
 @pytest.mark.parametrize("how", ["not listed", "listed, not there"])
@@ -288,7 +286,22 @@ def test_a_digest_of_some_splits_is_the_same_without_the_others(coco, how):
     assert part.crops("train").sizes.shape == (0, 2)
     for split in ("val", "test-public", "test-private"):
         assert [crop.tobytes() for crop in part.crops(split)] == [crop.tobytes() for crop in whole.crops(split)]
-    assert ("expected photos of b for train" if how == "not listed" else "bad: 000.png") in coco.error(mapping=None)
+    assert (
+        "expected b in train and in a test split, got 6 in the given splits test-private, test-public, val"
+        if how == "not listed"
+        else "bad: 000.png"
+    ) in coco.error(mapping=None)
+
+
+def test_a_photo_whose_copy_is_tested_is_not_trained_on(coco):
+    for split in ("train", "train", "val", "test-public", "test-private"):
+        coco.several(2, image={"split": split})
+    for split in ("test-public", "train"):  # other boxes of one photo: the bytes count
+        picture = Image.fromarray(blocks(77))
+        coco.photo((7, BOXES[split == "train"]), (3, BOXES[split != "train"]), picture=picture, image={"split": split})
+    store = coco.prepare()
+    assert left_out(store)["its photo lies in another given split too"] == ("011.png#22", "011.png#23")
+    assert store.manifest.crops == {"train": 8, "val": 4, "test-public": 6, "test-private": 4}
 
 
 def test_a_photo_of_a_covered_split_must_be_there(coco):

@@ -150,7 +150,7 @@ def test_an_existing_target_is_refused_and_untouched(photos, prepare):
         ({}, "got no folder"),
         ({"a": 5}, "two or more folders, one a class, got 1"),
         ({"a": 5, "b": 0, "c": 0}, "got none in b, c"),
-        ({"a": 5, "b": 1}, "expected photos of b for train and for test, got 1"),
+        ({"a": 5, "b": 1}, "expected b in train and in a test split, got 1 in 1 groups"),
     ],
 )
 def test_a_folder_without_enough_is_refused(photos, prepare, classes, message, tmp_path):
@@ -162,7 +162,7 @@ def test_a_folder_without_enough_is_refused(photos, prepare, classes, message, t
 def test_a_class_of_near_duplicates_only_is_refused(photos, prepare):
     source = photos(a=5, b=1)
     Image.open(source / "b" / "000.png").transpose(Image.Transpose.ROTATE_180).save(source / "b" / "turned.png")
-    with pytest.raises(DataError, match="got 2 that form 1 groups of near-duplicates; add photos of b"):
+    with pytest.raises(DataError, match="got 2 in 1 groups of near-duplicates; add photos of b"):
         prepare(source)
 
 

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -17,8 +18,19 @@ from harness.data.store import Store, open_store
 from harness.data.weights import read_info
 from harness.errors import DataError, SubmissionError
 from harness.lab.augment import Key, TrainingPictures
+from harness.lab.checkpoint import checkpoint_path
 from harness.lab.recipe import Recipe, parse
-from harness.lab.train import Epoch, as_stored, build, epochs_done, logit_shift, train, validation_f1, with_weights
+from harness.lab.train import (
+    Epoch,
+    as_stored,
+    build,
+    epochs_done,
+    logit_shift,
+    train,
+    validation_f1,
+    warm_up,
+    with_weights,
+)
 from tests.conftest import ROOT
 from tests.pictures import prepare_tinted
 
@@ -91,7 +103,9 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(tinted: Store, package
             break
     events.close()
     assert epochs_done(package, tinted, RECIPE) == 2
-    assert epochs_done(package, tinted, Recipe(size=32, epochs=9)) == 0  # another fit
+    assert len(read_info(package / "weights" / "tinted.json").log) <= 2  # of the stopped fit, not of the first one
+    with pytest.raises(SubmissionError, match=r"got one of epochs 4 \(here 9\) after 2 epochs; .* --fresh starts over"):
+        epochs_done(package, tinted, msgspec.structs.replace(RECIPE, epochs=9))
     resumed = epochs(train(package, tinted, RECIPE))
     assert [event.epoch for event in resumed] == [3, 4]
     assert [event.loss for event in resumed] == pytest.approx([event.loss for event in whole[2:]], rel=1e-4)
@@ -112,12 +126,34 @@ def test_a_training_killed_in_an_epoch_goes_on_after_the_last_whole_one(tinted: 
     recipe = parse((package / "taco_im156.yaml").read_bytes(), "recipe")
     done = epochs_done(package, tinted, recipe)
     assert done >= 2
-    assert not (package / "weights" / "tinted.safetensors").exists()
+    assert 1 <= len(read_info(package / "weights" / "tinted.json").log) <= done + 1  # the best so far can be used
     done_again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert f"going on after epoch {done} of 12" in done_again.stderr
     assert f"epoch {done + 1}/12" in done_again.stdout
     assert f"epoch {done}/12" not in done_again.stdout
     assert len(read_info(package / "weights" / "tinted.json").log) == 12
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", None])
+def test_a_damaged_checkpoint_is_one_line(content: bytes | None, tinted: Store, package: Path) -> None:
+    path = checkpoint_path(package, "tinted")
+    path.parent.mkdir()
+    if content is None:
+        torch.save({"another": "dict"}, path)
+    else:
+        path.write_bytes(content)
+    with pytest.raises(SubmissionError, match="expected a stopped training, got a damaged file; --fresh starts over"):
+        epochs_done(package, tinted, RECIPE)
+
+
+@pytest.mark.parametrize("steps", range(1, 45))
+def test_any_number_of_steps_has_a_schedule(steps: int) -> None:
+    optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], 0.1)
+    share = warm_up(0.05, steps)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.1, total_steps=steps, pct_start=share)
+    for _ in range(steps - 1):
+        optimiser.step()
+        schedule.step()
 
 
 def test_logit_adjustment_is_the_log_of_the_classes_shares() -> None:
