@@ -108,7 +108,7 @@ def test_missing_weights_name_the_way_to_get_them(make_package: MakePackage, tar
     assert "no weights for exam" in error.message
     assert "fit.py --data exam" in error.message
     add_weights(package, "another")
-    assert "--weights-of another" in refused(package, target, the_rules).message
+    assert "it has those of another: `evaluate --weights-of` takes them" in refused(package, target, the_rules).message
 
 
 def test_weights_of_another_data_set_are_a_transfer(
@@ -233,7 +233,9 @@ def test_requirements_are_checked_before_anything_runs(
 def test_an_unknown_package_lists_those_that_there_are() -> None:
     with pytest.raises(UsageError) as caught:
         find(ROOT, "no_such_thing")
-    assert "baselines/colour_histogram, baselines/mobilenetv3_large, baselines/null" in caught.value.message
+    assert "there are colour_histogram, mbv3_cut, mobilenet_v3_small_untrained" in caught.value.message
+    with pytest.raises(UsageError, match="did you mean mbv3_cut"):
+        find(ROOT, "mbv3-cut")
 
 
 def test_what_a_package_is_checked_for_comes_from_its_weights(make_package: MakePackage) -> None:

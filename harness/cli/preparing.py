@@ -11,6 +11,13 @@ if TYPE_CHECKING:
     from harness.data.store import Manifest
 
 app = typer.Typer(no_args_is_help=True, help="Make a data set in data/ from photos.")
+_Exact = Annotated[
+    bool,
+    typer.Option(
+        "--exact-duplicates",
+        help="Keep only photos of the same bytes in one split, not those that look alike: for a fixed camera.",
+    ),
+]
 _SHOWN = 5  # photos named for each reason in the summary; the manifest has all
 
 
@@ -20,6 +27,7 @@ def folder(
     name: Annotated[str, typer.Option(help="The data set's name; its folder in data/.")],
     seed: Annotated[int, typer.Option(help="Of the split.", min=0)] = 0,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave corrupt photos out.")] = False,
+    exact_duplicates: _Exact = False,
 ) -> None:
     """Photos in one folder a class, near-duplicates kept in one split."""
     from harness.data.folder import prepare_folder
@@ -27,8 +35,9 @@ def folder(
     from harness.paths import project_root
 
     target = new_data_folder(project_root(), name)
+    settings = PrepareSettings(seed=seed, skip_bad=skip_bad, exact_duplicates=exact_duplicates)
     with counting("photos") as progress:
-        manifest = prepare_folder(source, target, name, PrepareSettings(seed=seed, skip_bad=skip_bad), progress)
+        manifest = prepare_folder(source, target, name, settings, progress)
     print(summary(manifest))
 
 
@@ -43,8 +52,13 @@ def taco(
     name: Annotated[str, typer.Option(help="The data set's name; its folder in data/.")] = "taco",
     seed: Annotated[int, typer.Option(help="Of the split.", min=0)] = 0,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave corrupt and missing photos out.")] = False,
+    exact_duplicates: _Exact = False,
 ) -> None:
-    """Boxes cut from photos: TACO, or any COCO detection file; the crops of a photo kept in one split."""
+    """Boxes cut from photos: TACO, or any COCO detection file; the crops of a photo kept in one split.
+
+    Where images have the key split (train, val, test-public, test-private) that is kept. Of two boxes that overlap
+    (IoU .4) the larger is left out; so are boxes longer than 1:6 or under 8 pixels. Longer side at most 512.
+    """
     from harness.data.annotations import TACO_CLASSES, read_classes
     from harness.data.coco import prepare_coco
     from harness.data.preparation import PrepareSettings
@@ -52,7 +66,7 @@ def taco(
 
     target = new_data_folder(project_root(), name)
     mapping = read_classes(classes or TACO_CLASSES)
-    settings = PrepareSettings(seed=seed, skip_bad=skip_bad)
+    settings = PrepareSettings(seed=seed, skip_bad=skip_bad, exact_duplicates=exact_duplicates)
     with counting("photos") as progress:
         manifest = prepare_coco(annotations, images, target, name, mapping, settings, progress)
     print(summary(manifest))

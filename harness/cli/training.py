@@ -20,6 +20,9 @@ def train(
     submission: Annotated[str, typer.Argument(help="A package with a model.py and a recipe: its folder, or its name.")],
     data: Annotated[str | None, typer.Option(help="A data set. Default: the only one that is prepared.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Default: the recipe's.", min=1)] = None,
+    start_from: Annotated[
+        str | None, typer.Option(help="Start with the package's weights for this data set, not with random ones.")
+    ] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Start over; a stopped training and weights that are there are replaced.")
     ] = False,
@@ -41,6 +44,8 @@ def train(
     recipe = read_recipe(package)
     if epochs is not None:
         recipe = msgspec.structs.replace(recipe, epochs=epochs)
+    if start_from is not None:
+        recipe = msgspec.structs.replace(recipe, start_from=start_from)
     folder = data_folder(root, data)
     store = open_store(folder)
     if store.manifest.source == KIND and not len(store.crops("train")):
@@ -56,7 +61,7 @@ def train(
 
     name = store.manifest.name
     done = 0 if fresh else lab.epochs_done(package, store, recipe)
-    if not (fresh or done):
+    if not (fresh or done or recipe.start_from == name):  # weights that go on from themselves are never worse
         refuse_finished(package, name)
     if done:
         note(f"going on after epoch {done} of {recipe.epochs}")

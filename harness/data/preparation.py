@@ -10,8 +10,9 @@ import msgspec
 import numpy as np
 
 from harness.data.duplicates import duplicate_groups
+from harness.data.photos import THUMBNAIL
 from harness.data.split import TESTS, TRAIN, split_groups
-from harness.data.store import FEW, SPLITS, LeftOut, Manifest, Pixels
+from harness.data.store import CHANNELS, FEW, SPLITS, LeftOut, Manifest, Pixels
 from harness.data.writer import Crop, Origin, Spool, write_store
 from harness.errors import DataError, UsageError
 from harness.metrics import Ints
@@ -33,6 +34,7 @@ class PrepareSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shares: tuple[float, float, float, float] = (0.6, 0.1, 0.15, 0.15)
     longest_side: int = 512
     skip_bad: bool = False
+    exact_duplicates: bool = False  # only photos of the same bytes are kept together: for a fixed camera
     digest_splits: tuple[str, ...] = SPLITS
 
 
@@ -86,7 +88,7 @@ def write_reading(
     """
     kept, copies = drop_copies(reading.crops)
     crops = [reading.crops[number] for number in kept]
-    groups = _groups(crops, reading.thumbnails)
+    groups = _groups(crops, {} if settings.exact_duplicates else reading.thumbnails)
     photos_of: list[set[str]] = [set() for _ in reading.classes]
     for crop in crops:
         photos_of[crop.label].add(crop.photo)
@@ -143,11 +145,15 @@ def _place(crop: Crop) -> int:
 
 
 def _groups(crops: Sequence[Crop], thumbnails: Mapping[str, Pixels]) -> Ints:
-    """The number of each crop's group: crops of one photo, of its copies and near-duplicates are together."""
+    """The number of each crop's group: crops of one photo, of its copies and near-duplicates are together.
+
+    Without thumbnails nothing is a near-duplicate.
+    """
     digests = {crop.photo: crop.sha256 for crop in crops}
     if not digests:
         return np.zeros(0, np.int64)
-    groups = duplicate_groups(np.stack([thumbnails[photo] for photo in digests]), list(digests.values()))
+    flat = np.zeros((THUMBNAIL, THUMBNAIL, CHANNELS), np.uint8)  # near to nothing
+    groups = duplicate_groups(np.stack([thumbnails.get(photo, flat) for photo in digests]), list(digests.values()))
     number = dict(zip(digests, groups.tolist(), strict=True))
     return np.array([number[crop.photo] for crop in crops], dtype=np.int64)
 
@@ -204,6 +210,7 @@ def _check_places(
         trained = SPLITS[TRAIN] in places[label] or SPLITS[TRAIN] not in settings.digest_splits
         if not trained or places[label].isdisjoint(tests):
             got = f"{counts[:, label].sum()} in {(counts[:, label] > 0).sum()} groups of near-duplicates"
+            got += "" if settings.exact_duplicates else " (photos of a fixed camera: --exact-duplicates)"
             if given:
                 got = f"{counts[:, label].sum()} in the given splits {', '.join(sorted(places[label])) or '(none)'}"
             raise DataError(

@@ -2,7 +2,7 @@
 
 import os
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,15 @@ _AGAIN = "--fresh starts over"
 def checkpoint_path(package: Path, data: str) -> Path:
     """Where the training of a package on the data set of this name keeps its state."""
     return package / "weights" / f"{data}.checkpoint"
+
+
+def epochs_in(log: Sequence[Mapping[str, int | float | str]]) -> int:
+    """How many epochs a log holds; the start, where it is noted, is epoch 0.
+
+    >>> epochs_in([{"epoch": 0, "val_f1": 0.5}, {"epoch": 1, "val_f1": 0.6}])
+    1
+    """
+    return int(log[-1]["epoch"]) if log else 0
 
 
 def write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
@@ -38,7 +47,7 @@ def read_checkpoint(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] |
         return None
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)  # no pickled code
-        theirs, done = state["identity"], len(state["log"])
+        theirs, done = state["identity"], epochs_in(state["log"])
     except (EOFError, OSError, RuntimeError, KeyError, TypeError, pickle.UnpicklingError) as error:
         raise SubmissionError(
             f"{path}: expected a stopped training, got a damaged file; {_AGAIN}", kind="checkpoint"

@@ -25,6 +25,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cutout: float = 0.8  # probability
     cutout_side: float = 0.45  # of the input's side
     seed: int = 0
+    start_from: str = ""  # the data set whose weights of this package are the first ones; random ones without
 
     def __post_init__(self) -> None:
         least, most = self.randaugment_ops

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import SGD
@@ -26,11 +28,12 @@ from harness.data.store import Store
 from harness.data.weights import WeightsInfo, write_weights
 from harness.errors import DataError, SubmissionError
 from harness.lab.augment import Key, TrainingPictures
-from harness.lab.checkpoint import checkpoint_path, read_checkpoint, write_checkpoint
+from harness.lab.checkpoint import checkpoint_path, epochs_in, read_checkpoint, write_checkpoint
 from harness.lab.recipe import Recipe
 from harness.metrics import Ints, confusion_matrix, macro_f1
 from harness.nets.preprocess import batch, normalised
 
+Log = list[dict[str, int | float | str]]  # one entry an epoch, of `epoch`, `loss` and `val_f1`
 _VALIDATION_BATCH = 64
 _LARGEST_HALF = 65504.0  # of float16
 
@@ -63,12 +66,7 @@ def train(package: Path, store: Store, recipe: Recipe, fresh: bool = False) -> G
     # Data
     manifest, device = store.manifest, "cuda" if torch.cuda.is_available() else "cpu"
     labels, crops = store.training_labels("train").labels, store.crops("train")
-    steps = len(crops) // recipe.batch  # the last, smaller batch is left out
-    if not steps or not len(store.crops("val")):
-        raise DataError(
-            f"{manifest.name}: expected {recipe.batch} crops or more to train on and some for validation, "
-            f"got {len(crops)} and {len(store.crops('val'))}"
-        )
+    steps = whole_batches(store, recipe.batch)
     pictures = TrainingPictures(crops, labels, recipe)
     workers = 4 if device == "cuda" else 0  # on a CPU the network takes all cores, pictures are a hundredth of it
 
@@ -90,15 +88,17 @@ def train(package: Path, store: Store, recipe: Recipe, fresh: bool = False) -> G
     # Where a stopped fit goes on
     checkpoint = checkpoint_path(package, manifest.name)
     identity = _identity(recipe, store, net)
-    log: list[dict[str, int | float | str]] = []
+    log: Log = []
     best: dict[str, Tensor] = {}
     if not fresh and (state := read_checkpoint(checkpoint, identity)):
         for name, part in parts.items():
             part.load_state_dict(state[name])
         log, best = state["log"], state["best"]
+    elif recipe.start_from:
+        best, log = load_start(net, package, store, recipe)
 
     # Epochs
-    for epoch in range(len(log), recipe.epochs):
+    for epoch in range(epochs_in(log), recipe.epochs):
         net.train()
         order = np.random.default_rng([recipe.seed, epoch]).permutation(len(crops))[: steps * recipe.batch]
         batches = [[Key(epoch, int(i)) for i in chosen] for chosen in order.reshape(steps, recipe.batch)]
@@ -137,12 +137,41 @@ def epochs_done(package: Path, store: Store, recipe: Recipe) -> int:
     """How many epochs of this fit a checkpoint holds, 0 where there is none. Raises SubmissionError as `train` does."""
     net = build(package, len(store.manifest.classes))
     state = read_checkpoint(checkpoint_path(package, store.manifest.name), _identity(recipe, store, net))
-    return len(state["log"]) if state else 0
+    return epochs_in(state["log"]) if state else 0
 
 
-def store_weights(
-    package: Path, store: Store, recipe: Recipe, best: Mapping[str, Tensor], log: list[dict[str, int | float | str]]
-) -> None:
+def whole_batches(store: Store, batch: int) -> int:
+    """Steps an epoch; the last, smaller batch is left out. Raises DataError where there is none, or no validation."""
+    train_crops, val_crops = store.manifest.crops["train"], store.manifest.crops["val"]
+    if train_crops < batch or not val_crops:
+        raise DataError(
+            f"{store.manifest.name}: expected {batch} crops or more to train on and some for validation, "
+            f"got {train_crops} and {val_crops}"
+        )
+    return train_crops // batch
+
+
+def load_start(net: nn.Module, package: Path, store: Store, recipe: Recipe) -> tuple[dict[str, Tensor], Log]:
+    """Loads the package's weights for the recipe's start_from; as they would be stored, and the log's first entry.
+
+    Layers of another shape, as the head for other classes, stay random. Raises SubmissionError (kind "weights")
+    where there are no such weights or nothing in them fits.
+    """
+    path = package / "weights" / f"{recipe.start_from}.safetensors"
+    try:
+        start = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise SubmissionError(f"{path}: expected weights to start from, got {error}", kind="weights") from error
+    own = net.state_dict()
+    fitting = {name: value for name, value in start.items() if name in own and own[name].shape == value.shape}
+    if not fitting:
+        raise SubmissionError(f"{path}: expected weights of this network, got none that fits", kind="weights")
+    net.load_state_dict(own | fitting)
+    stored = as_stored(net.state_dict())
+    return stored, [{"epoch": 0, "val_f1": validation_f1(with_weights(net, stored), store, recipe.size)}]
+
+
+def store_weights(package: Path, store: Store, recipe: Recipe, best: Mapping[str, Tensor], log: Log) -> None:
     """Writes weights/<data>.safetensors and .json; a log of fewer epochs than the recipe's is a stopped fit's."""
     info = WeightsInfo(store.manifest.classes, store.manifest.digest, _flat(recipe), log)
     write_weights(package, store.manifest.name, {name: value.numpy() for name, value in best.items()}, info)

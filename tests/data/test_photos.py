@@ -112,9 +112,10 @@ def test_a_broken_photo_is_named_with_its_reason(tmp_path, content, reason):
 
 def test_a_picture_as_large_as_a_bomb_is_bad_and_is_not_decoded(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
-    photo = decode_photo(saved(tmp_path / "a.png", Image.new("RGB", (40, 40))), 512)
+    assert isinstance(decode_photo(saved(tmp_path / "a.png", Image.new("RGB", (40, 40))), 512), Photo)  # below twice it
+    photo = decode_photo(saved(tmp_path / "a.png", Image.new("RGB", (50, 50))), 512)
     assert isinstance(photo, BadPhoto)
-    assert "1000" in photo.reason
+    assert "2000" in photo.reason
 
 
 def test_floating_point_pixels_are_bad_for_their_range_is_unknown(tmp_path):

@@ -25,6 +25,7 @@ from harness.lab.train import (
     as_stored,
     build,
     epochs_done,
+    load_start,
     logit_shift,
     train,
     validation_f1,
@@ -132,6 +133,32 @@ def test_a_training_killed_in_an_epoch_goes_on_after_the_last_whole_one(tinted: 
     assert f"epoch {done + 1}/12" in done_again.stdout
     assert f"epoch {done}/12" not in done_again.stdout
     assert len(read_info(package / "weights" / "tinted.json").log) == 12
+
+
+def test_a_training_starts_from_other_weights_and_never_ends_below_them(tinted: Store, package: Path) -> None:
+    first = epochs(train(package, tinted, RECIPE))
+    best = max(event.val_f1 for event in first)
+    again = msgspec.structs.replace(RECIPE, epochs=1, start_from="tinted", max_lr=1e-6, seed=5)
+    epochs(train(package, tinted, again))
+    log = read_info(package / "weights" / "tinted.json").log
+    assert [entry["epoch"] for entry in log] == [0, 1]
+    assert log[0]["val_f1"] == best
+    tensors = load_file(package / "weights" / "tinted.safetensors")
+    assert validation_f1(with_weights(build(package, 3), tensors), tinted, RECIPE.size) >= best
+    with pytest.raises(SubmissionError, match=r"moon\.safetensors: expected weights to start from"):
+        next(iter(train(package, tinted, msgspec.structs.replace(again, start_from="moon"))))
+
+
+def test_a_head_of_other_classes_stays_random(tinted: Store, package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    epochs(train(package, tinted, msgspec.structs.replace(RECIPE, epochs=1)))
+    net = build(package, 3)
+    net.head = torch.nn.Linear(8, 5)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    monkeypatch.setattr("harness.lab.train.validation_f1", lambda *_: 0.5)
+    load_start(net, package, tinted, Recipe(start_from="tinted"))
+    after = net.state_dict()
+    assert torch.equal(before["head.weight"], after["head.weight"])
+    assert not torch.equal(before["features.0.0.weight"], after["features.0.0.weight"])
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", None])
