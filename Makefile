@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= embedded
-SUBMISSION ?= colour_histogram
+SUBMISSION ?= mbv3_cut
 
 .PHONY: evaluate test setup bench gpu format scenes clean
 .DEFAULT_GOAL := evaluate
