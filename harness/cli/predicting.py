@@ -59,7 +59,8 @@ def predict(
             else:
                 rows.append((photo, label, target.classes[label]))
             progress(number, len(photos))
-    _write(out, rows)  # before the bad ones are said: the good ones are not lost
+    if rows:  # before the bad ones are said: the good ones are not lost
+        _write(out, rows)
     refuse_bad(images, bad, PrepareSettings(skip_bad=skip_bad and bool(rows)))
     left_out = f"; left out {len(bad)} bad" if bad else ""
     weights = f", weights for {target.weights}" if staging.takes_weights(package) else ""

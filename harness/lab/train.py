@@ -25,7 +25,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 from torch.utils.data import DataLoader
 
 from harness.data.store import Store
-from harness.data.weights import WeightsInfo, write_weights
+from harness.data.weights import WeightsInfo, read_info, write_weights
 from harness.errors import DataError, SubmissionError
 from harness.lab.augment import Key, TrainingPictures
 from harness.lab.checkpoint import checkpoint_path, epochs_in, read_checkpoint, write_checkpoint
@@ -155,7 +155,7 @@ def load_start(net: nn.Module, package: Path, store: Store, recipe: Recipe) -> t
     """Loads the package's weights for the recipe's start_from; as they would be stored, and the log's first entry.
 
     Layers of another shape, as the head for other classes, stay random. Raises SubmissionError (kind "weights")
-    where there are no such weights or nothing in them fits.
+    where there are no such weights, nothing in them fits, or they were fitted on another preparation of these data.
     """
     path = package / "weights" / f"{recipe.start_from}.safetensors"
     try:
@@ -166,6 +166,13 @@ def load_start(net: nn.Module, package: Path, store: Store, recipe: Recipe) -> t
     fitting = {name: value for name, value in start.items() if name in own and own[name].shape == value.shape}
     if not fitting:
         raise SubmissionError(f"{path}: expected weights of this network, got none that fits", kind="weights")
+    same = recipe.start_from == store.manifest.name
+    if same and read_info(path.with_suffix(".json")).data_digest != store.manifest.digest:
+        raise SubmissionError(
+            f"{path}: expected weights fitted on this preparation of {store.manifest.name}, got another one's: they "
+            "may know test photos; --fresh without --start-from trains anew",
+            kind="weights",
+        )
     net.load_state_dict(own | fitting)
     stored = as_stored(net.state_dict())
     return stored, [{"epoch": 0, "val_f1": validation_f1(with_weights(net, stored), store, recipe.size)}]

@@ -145,6 +145,10 @@ def test_a_training_starts_from_other_weights_and_never_ends_below_them(tinted: 
     assert log[0]["val_f1"] == best
     tensors = load_file(package / "weights" / "tinted.safetensors")
     assert validation_f1(with_weights(build(package, 3), tensors), tinted, RECIPE.size) >= best
+    info = package / "weights" / "tinted.json"
+    info.write_text(info.read_text().replace(tinted.manifest.digest, "0" * 64))
+    with pytest.raises(SubmissionError, match="expected weights fitted on this preparation of tinted"):
+        next(iter(train(package, tinted, again)))
     with pytest.raises(SubmissionError, match=r"moon\.safetensors: expected weights to start from"):
         next(iter(train(package, tinted, msgspec.structs.replace(again, start_from="moon"))))
 
