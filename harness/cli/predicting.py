@@ -41,7 +41,7 @@ def predict(
     rules = read_rules(root)
     package = staging.find(root, submission)
     target = _target(root, package, data)
-    photos = _photos(images)
+    photos, others = _photos(images)
     check_writable(out)
     rows: list[tuple[str, int, str]] = []
     bad: list[tuple[str, str]] = []
@@ -63,6 +63,7 @@ def predict(
         _write(out, rows)
     refuse_bad(images, bad, PrepareSettings(skip_bad=skip_bad and bool(rows)))
     left_out = f"; left out {len(bad)} bad" if bad else ""
+    left_out += f"; {others} other files by their names" if others else ""
     weights = f", weights for {target.weights}" if staging.takes_weights(package) else ""
     print(f"{out}: {len(rows)} photos{weights}{left_out}")
 
@@ -90,20 +91,19 @@ def _target(root: Path, package: Path, data: str | None) -> "Target":
     return target._replace(classes=open_store(data_folder(root, data)).manifest.classes)
 
 
-def _photos(images: Path) -> list[str]:
-    """Paths below the folder, sorted; hidden ones and what has no photo's suffix are left out. Raises DataError."""
+def _photos(images: Path) -> tuple[list[str], int]:
+    """Paths below the folder, sorted, without hidden ones, and how many have no photo's suffix. Raises DataError."""
     from harness.data.photos import SUFFIXES
     from harness.errors import DataError
 
     if not images.is_dir():
         raise DataError(f"--images: expected a folder, got {'a file' if images.exists() else 'none'}: {images}")
-    below = (
-        path.relative_to(images) for path in images.rglob("*") if path.suffix.lower() in SUFFIXES and not path.is_dir()
-    )
-    photos = sorted(path.as_posix() for path in below if not any(part.startswith(".") for part in path.parts))
+    below = [path.relative_to(images) for path in images.rglob("*") if not path.is_dir()]
+    shown = [path for path in below if not any(part.startswith(".") for part in path.parts)]
+    photos = sorted(path.as_posix() for path in shown if path.suffix.lower() in SUFFIXES)
     if not photos:
         raise DataError(f"{images}: expected a folder with photos ({' '.join(sorted(SUFFIXES))}), got none")
-    return photos
+    return photos, len(shown) - len(photos)
 
 
 @contextlib.contextmanager

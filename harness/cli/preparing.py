@@ -102,14 +102,18 @@ def synthetic(
 
 
 def summary(manifest: "Manifest") -> str:
-    """Classes, photos, crops, splits, and what was left out and why."""
+    """Crops of each class and split, photos, and what was left out and why."""
     from tabulate import tabulate
 
-    rows = [(split, manifest.photos[split], manifest.crops[split]) for split in manifest.crops]
-    rows.append(("all", sum(manifest.photos.values()), sum(manifest.crops.values())))
+    classes = zip(manifest.classes, *manifest.class_crops.values(), strict=True)
+    rows = [(name, *crops, sum(crops)) for name, *crops in classes]
+    rows += [
+        (name, *counts.values(), sum(counts.values()))
+        for name, counts in (("all crops", manifest.crops), ("photos", manifest.photos))
+    ]
     lines = [
-        f"{manifest.name}: {len(manifest.classes)} classes: {', '.join(manifest.classes)}",
-        tabulate(rows, headers=("split", "photos", "crops"), tablefmt="simple"),
+        f"{manifest.name}: {len(manifest.classes)} classes",
+        tabulate(rows, headers=("crops", *manifest.crops, "all"), tablefmt="simple"),
         _near_duplicates(manifest),
     ]
     for label, photos in manifest.few_photos.items():
@@ -117,6 +121,8 @@ def summary(manifest: "Manifest") -> str:
     if manifest.unmapped:
         named = ", ".join(f"{category} {boxes}" for category, boxes in manifest.unmapped.items())
         lines.append(f"left out: {sum(manifest.unmapped.values())}, boxes of a category in no class: {named}")
+    if manifest.absent:
+        lines.append(f"no category of that name in the annotations: {', '.join(manifest.absent)}")
     for left in manifest.left_out:
         named = ", ".join(left.photos[:_SHOWN]) + (", ..." if len(left.photos) > _SHOWN else "")
         lines.append(f"left out: {len(left.photos)}, {left.reason}: {named}")

@@ -46,6 +46,7 @@ class Annotations(NamedTuple):
     photos: tuple[BoxedPhoto, ...]
     left_out: tuple[tuple[str, str], ...]  # photos, and boxes in a class
     unmapped: dict[str, int]  # boxes of each category in no class, commonest first
+    absent: tuple[str, ...] = ()  # categories of the classes that the file does not have: a slip of the pen, perhaps
 
 
 class _Image(msgspec.Struct, frozen=True):
@@ -143,7 +144,8 @@ def read_annotations(path: Path, classes: Classes | None) -> Annotations:
             boxes[photo].append(LabelledBox(name, label_of[category], box))
     empty = [(photo, EMPTY) for photo in photos if photo not in boxes]
     boxed = tuple(photos[photo]._replace(boxes=tuple(boxes[photo])) for photo in sorted(boxes))
-    return Annotations(tuple(classes), boxed, (*empty, *left_out), dict(unmapped.most_common()))
+    absent = tuple(label_of.keys() - {its.name for its in coco.categories})
+    return Annotations(tuple(classes), boxed, (*empty, *left_out), dict(unmapped.most_common()), tuple(sorted(absent)))
 
 
 def _decode(path: Path) -> _Coco:

@@ -84,4 +84,4 @@ def _read(
                 if all(isinstance(cut, Dropped) for cut in result.cuts):
                     left_out.append((boxed.photo, EMPTY))
             progress(number, len(found.photos))
-    return Reading(images, found.classes, crops, thumbnails, (*left_out, *bad), found.unmapped), bad
+    return Reading(images, found.classes, crops, thumbnails, (*left_out, *bad), found.unmapped, found.absent), bad

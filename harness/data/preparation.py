@@ -47,6 +47,7 @@ class Reading(NamedTuple):
     thumbnails: Mapping[str, Pixels]  # of whole photos, by path
     left_out: Sequence[tuple[str, str]]  # (photo or box, reason)
     unmapped: dict[str, int]
+    absent: tuple[str, ...] = ()
 
 
 def check_settings(settings: PrepareSettings) -> None:
@@ -108,6 +109,7 @@ def write_reading(
         across_splits=across,
         left_out=by_reason((*reading.left_out, *copies)),
         unmapped=reading.unmapped,
+        absent=reading.absent,
         few_photos={reading.classes[label]: len(photos_of[label]) for label in few},
         digest_splits=settings.digest_splits,
     )

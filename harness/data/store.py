@@ -48,6 +48,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     across_splits: int = 0  # photos with a near-duplicate in another split, where the source gives the splits
     left_out: tuple[LeftOut, ...] = ()
     unmapped: dict[str, int] = {}  # boxes of each category of the source that is in no class
+    absent: tuple[str, ...] = ()  # categories of the classes that the source does not have
+    class_crops: dict[str, tuple[int, ...]] = {}  # by split, in the order of `classes`
     few_photos: dict[str, int] = {}  # photos of each class with fewer than FEW
     seed: int
     shares: tuple[float, float, float, float] | None  # in the order of SPLITS; None: the source gives the splits

@@ -44,6 +44,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     across_splits: int = 0
     left_out: tuple[LeftOut, ...] = ()
     unmapped: dict[str, int] = {}
+    absent: tuple[str, ...] = ()
     few_photos: dict[str, int] = {}
     digest_splits: tuple[str, ...] = SPLITS
 
@@ -138,14 +139,18 @@ def _identity(crop: Crop, split: str) -> tuple[str | int | float, ...]:
 def write_store(folder: Path, spool: Spool, crops: Sequence[Crop], splits: Sequence[str], origin: Origin) -> Manifest:
     """Write the files of a store into `folder`: `crops` from `spool`, each in its split. Its manifest."""
     count, photos = dict.fromkeys(SPLITS, 0), dict.fromkeys(SPLITS, 0)
+    by_class: dict[str, tuple[int, ...]] = {}
     for split in SPLITS:
         chosen = [crop for crop, its in zip(crops, splits, strict=True) if its == split]
         chosen.sort(key=lambda crop: _shuffled(crop, origin.seed))
         _write_split(folder, split, spool, chosen)
         count[split] = len(chosen)
         photos[split] = len({crop.photo for crop in chosen})
-    fields = msgspec.structs.asdict(origin)
-    manifest = Manifest(**fields, digest=source_digest(crops, splits, origin), crops=count, photos=photos)
+        labels = [crop.label for crop in chosen]
+        by_class[split] = tuple(map(labels.count, range(len(origin.classes))))
+    digest = source_digest(crops, splits, origin)
+    fields = msgspec.structs.asdict(origin) | {"crops": count, "photos": photos, "class_crops": by_class}
+    manifest = Manifest(**fields, digest=digest)
     (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
     return manifest
 

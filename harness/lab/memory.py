@@ -1,9 +1,22 @@
-"""Lets the C library keep the memory that a training frees and asks for again in each step."""
+"""The memory of a training: how much is left, and the C library made to keep what each step frees and asks for."""
 
 import ctypes
+from pathlib import Path
 
 # malloc.h of glibc
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8
+
+LIKELY_GB = 9.0  # what a training of the bundled networks takes at most, measured on two cores
+
+
+def available_gb() -> float | None:
+    """Memory that a program can have without swapping, in 10^9 bytes, as the kernel estimates; None where unknown."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    found = [line.split() for line in lines if line.startswith("MemAvailable:")]
+    return int(found[0][1]) * 1024 / 1e9 if found else None
 
 
 def keep_pages() -> bool:
