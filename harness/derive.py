@@ -1,21 +1,23 @@
 """From the raw file to every number of a record. Pure: the same raw file and rules give the same result."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from harness.metrics import Floats, Ints, answer_weights, class_scores, confusion_matrix, macro_f1
-from harness.record import ClassResult, Latency, Raw, RawFloor, Result
+from harness.outside import Mask, kept
+from harness.record import ClassResult, Latency, Raw, RawFloor, Result, Windows
 from harness.rules import Rules
 from harness.score import score
 from harness.stats import (
-    Interval,
     bootstrap_f1,
+    error_interval,
     geometric_mean_interval,
+    mean_error,
     percentile,
     quantile_interval,
-    standard_error,
     t_critical,
 )
 
@@ -24,14 +26,19 @@ FLAGS = {
     "baseline_disturbed": "the baseline ran slower beside the submission than alone",
     "faster_than_null": "times at or below the channel's own floor",
     "answers_differ": "answers changed between passes",
+    "noisy": "others took the machine for longer than could be left out; run it again when it is quiet",
     "baseline_f1_moved": "the baseline's F1 is not the one frozen in the rules",
 }
 _LEAST_NS = 1_000  # what a crop is taken to cost at least, once the floor is off: a ratio must stay finite
 _P90, _P95, _P99 = 64, 130, 662  # times that a percentile needs (LoadGen)
 
 
+_PHOTO_SEED = 0  # one for all records: two entries are compared on the same drawn photos
+PHOTO_DRAWS = 200  # kept in a record, so that a board can rank its entries on the same other photos
+
+
 class _Answers(NamedTuple):
-    """All timed answers of one side: crop numbers, labels and ns less floor, each of shape (n,)."""
+    """All answers of one side: crop numbers, labels, (n,); ns less floor of those whose time counts, (k,), k <= n."""
 
     crops: Ints
     labels: Ints
@@ -41,13 +48,14 @@ class _Answers(NamedTuple):
 
 def derive(raw: Raw, rules: Rules) -> Result:
     """Every number of the record. Sources of the formulas: docs/measurement.md."""
-    submission, baseline = _answers(raw, "submission"), _answers(raw, "baseline")
-    log_ratios = _log_ratios(raw, submission.floor_ns, baseline.floor_ns)
-    ratio = geometric_mean_interval(log_ratios)
+    masks, counted = kept(raw, rules.protocol)
+    submission, baseline = _answers(raw, "submission", masks), _answers(raw, "baseline", masks)
+    log_ratios = _log_ratios(raw, masks, submission.floor_ns, baseline.floor_ns)
+    ratio, (log_error, degrees) = geometric_mean_interval(log_ratios, raw.history), mean_error(log_ratios, raw.history)
 
     confusions = _confusions(raw, submission)
     f1_draws, baseline_draws = (
-        bootstrap_f1(c, _photo_numbers(raw), raw.seed) for c in (confusions, _confusions(raw, baseline))
+        bootstrap_f1(c, _photo_numbers(raw), _PHOTO_SEED) for c in (confusions, _confusions(raw, baseline))
     )
     f1, measured_f1 = (
         float(macro_f1(confusions.sum(axis=0))),
@@ -56,21 +64,26 @@ def derive(raw: Raw, rules: Rules) -> Result:
     baseline_f1 = measured_f1 if raw.baseline_f1 is None else raw.baseline_f1
 
     value = score(f1, ratio.value, baseline_f1, rules.score)
-    error = _score_error(raw, submission, log_ratios, f1, baseline_f1, rules)
+    error = _score_error(raw, submission, ratio.value, log_error, (f1, baseline_f1), rules)
     against = baseline_draws if raw.baseline_f1 is None else np.full_like(f1_draws, baseline_f1)
     photo_scores = np.array(
         [score(f, ratio.value, b, rules.score) for f, b in zip(f1_draws.tolist(), against.tolist(), strict=True)]
     )
     return Result(
         log_ratios=tuple(log_ratios.tolist()),
+        log_error=log_error,
+        degrees=degrees,
+        history=raw.history,
         time_ratio=ratio,
         f1=quantile_interval(f1, f1_draws),
         baseline_f1=baseline_f1,
         baseline_f1_frozen=raw.baseline_f1 is not None,
         f1_difference=quantile_interval(f1 - measured_f1, f1_draws - baseline_draws),
-        score=_rerun_interval(value, error, log_ratios.size),
+        score=error_interval(value, error, degrees),
         score_photos=quantile_interval(value, photo_scores),
         score_error=error,
+        drawn_f1=tuple(f1_draws[:PHOTO_DRAWS].tolist()),
+        drawn_baseline_f1=tuple(baseline_draws[:PHOTO_DRAWS].tolist()),
         submission_latency=_latency(submission.ns),
         baseline_latency=_latency(baseline.ns),
         submission_floor_us=submission.floor_ns / 1e3,
@@ -80,7 +93,8 @@ def derive(raw: Raw, rules: Rules) -> Result:
         eligible=rules.is_eligible(f1, baseline_f1),
         target_met=rules.meets_target(f1, baseline_f1, ratio.value),
         steady=rules.is_steady(ratio),
-        flags=_flags(raw, rules, submission, measured_f1),
+        windows=counted,
+        flags=_flags(raw, rules, (submission, measured_f1), (masks, counted)),
     )
 
 
@@ -102,22 +116,28 @@ def floor_ns(floor: tuple[RawFloor, ...], elapsed_ns: float) -> float:
     return max(float(np.interp(elapsed_ns, [dwell for dwell, _ in points], [cost for _, cost in points])), 0.0)
 
 
-def _answers(raw: Raw, side: str) -> _Answers:
+def _answers(raw: Raw, side: str, masks: Sequence[Mask]) -> _Answers:
     crops = np.concatenate([np.array(p.crops, dtype=np.int64) for p in raw.passes])
     labels = np.concatenate([np.array(getattr(p, f"{side}_labels"), dtype=np.int64) for p in raw.passes])
-    ns = np.concatenate([np.array(getattr(p, f"{side}_ns"), dtype=np.float64) for p in raw.passes])
+    ns = np.concatenate(
+        [np.array(getattr(p, f"{side}_ns"), dtype=np.float64)[mask] for p, mask in zip(raw.passes, masks, strict=True)]
+    )
     floor = floor_ns(raw.floor, float(ns.mean()))
     return _Answers(crops, labels, np.maximum(ns - floor, _LEAST_NS), floor)
 
 
-def _log_ratios(raw: Raw, submission_floor: float, baseline_floor: float) -> Floats:
+def _log_ratios(raw: Raw, masks: Sequence[Mask], submission_floor: float, baseline_floor: float) -> Floats:
     """One a pass: log of the sum of the submission's times over the sum of the baseline's, floors taken off."""
 
-    def total(ns: tuple[int, ...], floor: float) -> float:
-        return max(sum(ns) - len(ns) * floor, len(ns) * _LEAST_NS)
+    def total(ns: tuple[int, ...], mask: Mask, floor: float) -> float:
+        times = np.array(ns)[mask]
+        return max(float(times.sum()) - times.size * floor, times.size * _LEAST_NS)
 
     return np.array(
-        [math.log(total(p.submission_ns, submission_floor) / total(p.baseline_ns, baseline_floor)) for p in raw.passes]
+        [
+            math.log(total(p.submission_ns, mask, submission_floor) / total(p.baseline_ns, mask, baseline_floor))
+            for p, mask in zip(raw.passes, masks, strict=True)
+        ]
     )
 
 
@@ -135,13 +155,13 @@ def _photo_numbers(raw: Raw) -> Ints:
 
 
 def _score_error(
-    raw: Raw, submission: _Answers, log_ratios: Floats, f1: float, baseline_f1: float, rules: Rules
+    raw: Raw, submission: _Answers, ratio: float, log_error: float | None, f1s: tuple[float, float], rules: Rules
 ) -> float | None:
     """Standard error of the score on a rerun: the ratio's by the delta method, and what varying answers add."""
-    error = standard_error(log_ratios)
-    if error is None:
+    if log_error is None:
         return None
-    time_part = rules.score.time_weight * math.exp(float(log_ratios.mean())) * error
+    f1, baseline_f1 = f1s
+    time_part = rules.score.time_weight * ratio * log_error
     slope = rules.score.f1_slope * _sigmoid_slope(rules.score.f1_slope * (baseline_f1 - f1))
     return math.hypot(time_part, slope * _f1_rerun_error(raw, submission))
 
@@ -172,13 +192,6 @@ def _f1_rerun_error(raw: Raw, answers: _Answers, draws: int = 200) -> float:
     return float(np.std(values))
 
 
-def _rerun_interval(value: float, error: float | None, passes: int) -> Interval:
-    if error is None:
-        return Interval(value, None, None)
-    half = t_critical(passes - 1) * error
-    return Interval(value, value - half, value + half)
-
-
 def _latency(ns: Floats) -> Latency:
     ms = np.sort(ns) / 1e6
     median, mean = percentile(ms, 0.50), float(ms.mean())
@@ -198,9 +211,13 @@ def _class_results(names: tuple[str, ...], confusion: Floats) -> tuple[ClassResu
     return tuple(ClassResult(*row) for row in zip(names, *columns, strict=True))
 
 
-def _flags(raw: Raw, rules: Rules, submission: _Answers, measured_f1: float) -> tuple[str, ...]:
+def _flags(
+    raw: Raw, rules: Rules, measured: tuple[_Answers, float], counted: tuple[Sequence[Mask], Windows]
+) -> tuple[str, ...]:
+    (submission, measured_f1), (masks, windows) = measured, counted
     raised = {
-        "baseline_disturbed": _disturbed(raw, rules.protocol.disturbed),
+        "baseline_disturbed": _disturbed(raw, masks, rules.protocol.disturbed),
+        "noisy": windows.disturbed > windows.dropped,
         "faster_than_null": bool(np.median(submission.ns) <= _LEAST_NS),
         "answers_differ": _f1_differs(submission),
         "baseline_f1_moved": raw.baseline_f1 is not None and abs(raw.baseline_f1 - measured_f1) > 1e-3,
@@ -213,7 +230,7 @@ def _f1_differs(answers: _Answers) -> bool:
     return bool(pairs > np.unique(answers.crops).size)
 
 
-def _disturbed(raw: Raw, least: float) -> bool:
+def _disturbed(raw: Raw, masks: Sequence[Mask], least: float) -> bool:
     """Whether the baseline was slower in the passes than alone, by more than `least` and than the luck of a process.
 
     Every process's level is the log of its total over the first pass's on the same crops; the first pass
@@ -223,11 +240,16 @@ def _disturbed(raw: Raw, least: float) -> bool:
         return False
     first = dict(zip(raw.passes[0].crops, raw.passes[0].baseline_ns, strict=True))
 
-    def level(crops: tuple[int, ...], ns: tuple[int, ...]) -> float:
-        return math.log(sum(ns) / sum(first[crop] for crop in crops))
+    def level(crops: Ints, ns: Ints) -> float:
+        return math.log(float(ns.sum()) / sum(first[crop] for crop in crops.tolist()))
 
-    beside = np.array([level(p.crops, p.baseline_ns) for p in raw.passes])
-    alone = np.array([level(leg.crops, leg.baseline_ns) for leg in raw.alone])
+    beside = np.array(
+        [
+            level(np.array(p.crops)[mask], np.array(p.baseline_ns)[mask])
+            for p, mask in zip(raw.passes, masks, strict=True)
+        ]
+    )
+    alone = np.array([level(np.array(leg.crops), np.array(leg.baseline_ns)) for leg in raw.alone])
     slower = float(beside.mean() - alone.mean())
     degrees = beside.size + alone.size - 2
     if degrees < 1:

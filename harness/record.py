@@ -11,7 +11,7 @@ import msgspec
 
 from harness.errors import DataError, Owner
 from harness.rules import Level
-from harness.stats import Interval
+from harness.stats import History, Interval
 
 SCHEMA = 1
 Scenario = Literal["stream", "batch"]
@@ -115,10 +115,21 @@ class ClassResult(Part, frozen=True):
     support: float
 
 
+class Windows(Part, frozen=True):
+    """Stretches of about a second of the passes: all, those in which others took the machine, those left out for it."""
+
+    all: int = 0
+    disturbed: int = 0
+    dropped: int = 0
+
+
 class Result(Part, frozen=True):
     """Every derived number of a run. Two uncertainties, never mixed: rerun (time, non-determinism), other photos."""
 
     log_ratios: tuple[float, ...]  # one a pass: log(sum of submission's times / sum of baseline's)
+    log_error: float | None  # standard error of their mean; None from one pass
+    degrees: int  # of freedom of that error
+    history: History | None  # of this machine at the time, pooled with the passes where both agree
     time_ratio: Interval  # rerun
     f1: Interval  # other photos
     baseline_f1: float
@@ -127,6 +138,8 @@ class Result(Part, frozen=True):
     score: Interval  # rerun
     score_photos: Interval  # other photos
     score_error: float | None  # standard error of `score` on a rerun; None from one pass
+    drawn_f1: tuple[float, ...]  # F1 on other photos, drawn alike for every record of a data set
+    drawn_baseline_f1: tuple[float, ...]  # the baseline's on the same
     submission_latency: Latency
     baseline_latency: Latency
     submission_floor_us: float  # taken off each time of this side
@@ -136,6 +149,7 @@ class Result(Part, frozen=True):
     eligible: bool
     target_met: bool
     steady: bool
+    windows: Windows
     flags: tuple[str, ...]  # see FLAGS in harness/derive.py
 
 
@@ -182,6 +196,19 @@ class BoardKey(Part, frozen=True, order=True):
     machine: str
 
 
+class RawSample(Part, frozen=True):
+    """What the machine had spent when `pairs` pairs of blocks of a pass were done. All but `pairs` are counters."""
+
+    pairs: int
+    now_ns: int
+    own_ms: int  # processor time of the judge, the workers and all that they started
+    busy_ms: int  # of everything on this machine, all cores together
+    steal_ms: int  # taken by the hypervisor, all cores together
+    stalled_us: int  # that tasks waited for memory or for the disk (pressure stall information)
+    throttled: int  # times that heat or a quota slowed the cores; ns of a GPU's throttling
+    suspended_ms: int  # that the machine slept
+
+
 class RawPass(Part, frozen=True):
     """One pass: fresh processes, both sides on the same crops in the same order. Times in ns, floor included."""
 
@@ -192,6 +219,7 @@ class RawPass(Part, frozen=True):
     baseline_ns: tuple[int, ...]
     submission_labels: tuple[int, ...]
     baseline_labels: tuple[int, ...]
+    samples: tuple[RawSample, ...] = ()  # the first before the first pair, then about one a second
 
 
 class RawLeg(Part, frozen=True):
@@ -220,6 +248,7 @@ class Raw(Part, frozen=True):
     passes: tuple[RawPass, ...]
     alone: tuple[RawLeg, ...]
     floor: tuple[RawFloor, ...]
+    history: History | None = None  # of this machine, as it was at the run
 
 
 def canonical(record: Record) -> bytes:

@@ -39,11 +39,15 @@ class Protocol(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     block_crops: int  # crops that one side classifies before the other side's turn
     settle_crops: int  # unscored validation crops after each switch of sides
     warmup_crops: int  # unscored validation crops before the first block of a process
+    pilot_passes: int  # of an official run, from which the number of passes is fixed
     least_passes: int  # passes are fixed before the second one starts, never below this
     most_passes: int
     subset_crops: int  # a later pass covers at least so many crops ...
     subset_s: float  # ... and at least so many seconds of timed work
     steady_half_width: float  # half-width of time_ratio's interval, relative: wider is called wide
+    official_half_width: float  # what an official run's number of passes is to reach, relative
+    outside_share: float  # of a core that others take in a window: above, the window is disturbed
+    most_dropped: float  # share of the windows that may be left out; more disturbed ones raise the flag noisy
     disturbed: float  # baseline interleaved slower than alone by more than this and than noise
 
 

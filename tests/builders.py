@@ -22,6 +22,7 @@ from harness.record import (
     RawPass,
     Record,
     Result,
+    Windows,
     seal,
 )
 from harness.rules import Eligibility, Level, Limits, Protocol, PublishedScale, Rules, Target
@@ -46,11 +47,15 @@ def make_rules(**changes: Any) -> Rules:
             block_crops=25,
             settle_crops=3,
             warmup_crops=20,
+            pilot_passes=5,
             least_passes=3,
             most_passes=40,
             subset_crops=150,
             subset_s=3.0,
             steady_half_width=0.02,
+            official_half_width=0.01,
+            outside_share=0.1,
+            most_dropped=0.1,
             disturbed=0.02,
         ),
         limits=Limits(
@@ -156,6 +161,9 @@ def make_result(
     half = None if error is None else t_critical(logs.size - 1) * error
     result = Result(
         log_ratios=tuple(log_ratios),
+        log_error=log_error,
+        degrees=max(logs.size - 1, 1),
+        history=None,
         time_ratio=ratio,
         f1=Interval(f1, max(f1 - 0.05, 0.0), min(f1 + 0.05, 1.0)),
         baseline_f1=baseline_f1,
@@ -164,6 +172,8 @@ def make_result(
         score=Interval(value, None if half is None else value - half, None if half is None else value + half),
         score_photos=Interval(value, value - 0.2, value + 0.2),
         score_error=error,
+        drawn_f1=tuple(np.clip(f1 + np.linspace(-0.05, 0.05, 20), 0, 1).tolist()),
+        drawn_baseline_f1=tuple(np.clip(baseline_f1 + np.linspace(-0.05, 0.05, 20), 0, 1).tolist()),
         submission_latency=make_latency(5.0 * ratio.value),
         baseline_latency=make_latency(5.0),
         submission_floor_us=20.0,
@@ -173,6 +183,7 @@ def make_result(
         eligible=f1 >= rules.least_f1(baseline_f1),
         target_met=f1 >= baseline_f1 and ratio.value <= rules.target.time_ratio,
         steady=ratio.half_width is not None and ratio.half_width <= rules.protocol.steady_half_width * ratio.value,
+        windows=Windows(),
         flags=(),
     )
     return msgspec.structs.replace(result, **changes)

@@ -13,12 +13,14 @@ from harness.errors import MachineError, SubmissionTimeout
 from harness.judge import schedule
 from harness.judge.channel import Crop
 from harness.judge.floor import Floor, median_crop
+from harness.judge.outside import sample
 from harness.judge.session import Session, Setting, Staged
 from harness.metrics import Ints
-from harness.record import Isolation, RawFloor, RawLeg, RawPass
+from harness.record import Isolation, RawFloor, RawLeg, RawPass, RawSample
 from harness.rules import Rules
 
 _T = TypeVar("_T")
+_WINDOW_NS = 1_000_000_000  # between two samples: the kernel counts in steps of 10 ms
 Watch = Callable[[str, float], None]  # what is being done, and the share of it that is done
 
 
@@ -96,6 +98,7 @@ class Bench:
             for side in sides:
                 with self._turn(side, sides):
                     self._settle(side, self.rules.protocol.warmup_crops)
+            samples = [self._sample(0)]
             order = (0, 1) if plan.submission_first else (1, 0)
             for number, block in enumerate(plan.blocks):
                 pixels = [self._own(crop) for crop in block]
@@ -106,6 +109,7 @@ class Bench:
                     labels[which].extend(answers)
                     times[which].extend(spent)
                 self._check_total(sum(times[0]))
+                samples = self._sampled(samples, number + 1, len(plan.blocks))
                 self.watch(text, (number + 1) / len(plan.blocks))
         return RawPass(
             first="submission" if plan.submission_first else "baseline",
@@ -115,7 +119,19 @@ class Bench:
             baseline_ns=tuple(times[1]),
             submission_labels=tuple(labels[0]),
             baseline_labels=tuple(labels[1]),
+            samples=tuple(samples),
         )
+
+    def _sample(self, pairs: int) -> RawSample:
+        return sample(pairs, self.setting.clock.now_ns())
+
+    def _sampled(self, samples: list[RawSample], pairs: int, of: int) -> list[RawSample]:
+        """One sample more where a window is full or the pass ends; a short last window is part of the one before."""
+        age_ns = self.setting.clock.now_ns() - samples[-1].now_ns
+        if pairs < of:
+            return [*samples, self._sample(pairs)] if age_ns > _WINDOW_NS else samples
+        whole = samples if age_ns > _WINDOW_NS / 2 or len(samples) == 1 else samples[:-1]
+        return [*whole, self._sample(pairs)]
 
     @contextlib.contextmanager
     def _turn(self, side: Session, sides: tuple[Session, Session]) -> Iterator[None]:

@@ -10,6 +10,8 @@ class Row(Part, frozen=True, kw_only=True):
     rank: int | None = None  # the best one, shared by all that tie; None for a row that is not ranked
     rank_low: int | None = None  # best and worst rank that the rerun's uncertainty allows
     rank_high: int | None = None
+    photo_rank_low: int | None = None  # best and worst rank that other test photos would give, at these times
+    photo_rank_high: int | None = None
     submission: Package
     status: Status
     score: Interval | None = None  # rerun
@@ -19,6 +21,7 @@ class Row(Part, frozen=True, kw_only=True):
     f1: Interval | None = None  # other photos
     latency: Latency | None = None  # means of the records'
     passes: int = 0  # of all records together
+    degrees: int = 1  # of freedom of score_error
     runs: int = 0  # records pooled
     left_out: int = 0  # records of the package that are not pooled: baseline_disturbed
     eligible: bool = False

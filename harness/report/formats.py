@@ -66,6 +66,8 @@ def _line(line: Row | Reference) -> dict[str, object]:
         "rank": line.rank,
         "rank_low": line.rank_low,
         "rank_high": line.rank_high,
+        "photo_rank_low": line.photo_rank_low,
+        "photo_rank_high": line.photo_rank_high,
         "submission": line.submission.name,
         "authors": line.submission.authors,
         "digest": line.submission.digest,

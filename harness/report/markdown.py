@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 from harness.record import Latency
 from harness.report.board import Board, Reference, Row
 from harness.report.clean import clean
-from harness.report.text import explanations, ranks, with_references
+from harness.report.text import explanations, ranks, span, with_references
 from harness.stats import Interval
 
 _HEAD = (
-    *("rank", "range", "submission", "authors", "score", "rerun", "other photos", "time ratio", "95 %", "F1", "95 %"),
+    *("rank", "reruns", "photos", "submission", "authors"),
+    *("score", "rerun", "other photos", "time ratio", "95 %", "F1", "95 %"),
     *("p50 ms", "p90 ms", "p95 ms", "p99 ms", "crops/s", "passes", "runs", "target", "remarks", "date", "digest"),
 )
 _RIGHT = {"rank", "score", "time ratio", "F1", "p50 ms", "p90 ms", "p95 ms", "p99 ms", "crops/s", "passes", "runs"}
@@ -63,15 +64,15 @@ def _board(board: Board) -> str:
 def _cells(line: Row | Reference, shown: dict[str, str]) -> tuple[str, ...]:
     if isinstance(line, Reference):
         numbers = (f"{line.score:.4f}", "", "", f"{line.time_ratio:.4f}", "", f"{line.f1:.4f}", "")
-        return ("", "", f"*{escape(line.name)}*", "", *numbers, *_latency(line.latency), *[""] * 6)
+        return ("", "", "", f"*{escape(line.name)}*", "", *numbers, *_latency(line.latency), *[""] * 6)
     package = line.submission
     remarks = [name for name, up in (("wide", line.status == "ok" and not line.steady), ("local", line.local)) if up]
     remarks += [] if package.weights_of is None else [f"weights of {escape(package.weights_of)}"]
     remarks += [line.status] if line.status != "ok" else [] if line.rank is not None else ["not ranked"]
-    low, high = line.rank_low, line.rank_high
     return (
         shown[package.digest],
-        "" if low is None else str(low) if low == high else f"{low}-{high}",
+        span(line.rank_low, line.rank_high),
+        span(line.photo_rank_low, line.photo_rank_high),
         escape(package.name),
         escape(package.authors),
         *_value(line.score),

@@ -13,13 +13,12 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.derive import FLAGS
-from harness.metrics import Floats
 from harness.record import Latency, Package, Record, Result
 from harness.report.board import Row
 from harness.report.clean import clean
 from harness.rules import Rules
 from harness.score import score, sigmoid
-from harness.stats import Interval, geometric_mean_interval, standard_error, t_critical
+from harness.stats import Interval, error_interval, geometric_mean_interval, mean_error, standard_error
 
 DISTURBED = "baseline_disturbed"  # the flag of a record that is not ranked
 
@@ -29,6 +28,7 @@ class Scale(NamedTuple):
 
     rules: Rules | None
     baseline_f1: float
+    frozen: bool = False  # that F1, in the rules
 
 
 class _Run(NamedTuple):
@@ -45,20 +45,23 @@ def result_row(records: Sequence[Record], scale: Scale, local: Container[str] = 
     pooled = sound or everything
     results = [run.result for run in pooled]
     logs = np.concatenate([np.array(result.log_ratios) for result in results])
-    ratio, f1 = geometric_mean_interval(logs), _mean_interval([result.f1 for result in results])
-    value, error = _score(results, logs, ratio.value, f1.value, scale)
+    history = results[-1].history
+    ratio, spread = geometric_mean_interval(logs, history), mean_error(logs, history)
+    f1 = _mean_interval([result.f1 for result in results])
+    value, error = _score(results, spread.error, ratio.value, f1.value, scale)
     eligible, target_met, steady = _verdicts(results, ratio, f1.value, scale)
     newest = pooled[-1].record
     return Row(
         submission=cleaned(newest.submission),
         status="ok",
-        score=rerun_interval(value, error, logs.size),
+        score=error_interval(value, error, spread.degrees),
         score_error=error,
         score_photos=_photo_interval(value, [result.score_photos for result in results]),
         time_ratio=ratio,
         f1=f1,
         latency=mean_latency([result.submission_latency for result in results]),
         passes=int(logs.size),
+        degrees=spread.degrees,
         runs=len(pooled),
         left_out=len(everything) - len(pooled),
         eligible=eligible,
@@ -98,14 +101,6 @@ def cleaned(package: Package) -> Package:
     )
 
 
-def rerun_interval(value: float, error: float | None, passes: int) -> Interval:
-    """95 % interval of a score by Student's t over the passes; no ends where there is no error."""
-    if error is None:
-        return Interval(value, None, None)
-    half = t_critical(passes - 1) * error
-    return Interval(value, value - half, value + half)
-
-
 def mean(values: Sequence[float]) -> float:
     """Mean that gives equal values back unchanged and does not depend on their order.
 
@@ -133,7 +128,7 @@ def _mean_known(values: Sequence[float | None]) -> float | None:
 
 
 def _score(
-    results: Sequence[Result], logs: Floats, ratio: float, f1: float, scale: Scale
+    results: Sequence[Result], log_error: float | None, ratio: float, f1: float, scale: Scale
 ) -> tuple[float, float | None]:
     """The pooled score and its standard error on a rerun; None from one pass."""
     if scale.rules is None:  # the formula is not known: the records' own scores
@@ -142,7 +137,7 @@ def _score(
         error = math.sqrt(math.fsum(e * e for e in known)) / len(own) if len(known) == len(own) else None
         return mean([result.score.value for result in results]), error
     rule = scale.rules.score
-    value, log_error = score(f1, ratio, scale.baseline_f1, rule), standard_error(logs)
+    value = score(f1, ratio, scale.baseline_f1, rule)
     if log_error is None:
         return value, None
     height = sigmoid(rule.f1_slope * (scale.baseline_f1 - f1))
@@ -163,10 +158,9 @@ def _f1_part(results: Sequence[Result], slope: float, time_weight: float) -> flo
 
 
 def _own_f1_square(result: Result, time_weight: float) -> float:
-    log_error = standard_error(np.array(result.log_ratios))
-    if result.score_error is None or log_error is None:
+    if result.score_error is None or result.log_error is None:
         return 0.0
-    return max(result.score_error**2 - (time_weight * result.time_ratio.value * log_error) ** 2, 0.0)
+    return max(result.score_error**2 - (time_weight * result.time_ratio.value * result.log_error) ** 2, 0.0)
 
 
 def _verdicts(results: Sequence[Result], ratio: Interval, f1: float, scale: Scale) -> tuple[bool, bool, bool]:

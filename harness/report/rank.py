@@ -7,15 +7,16 @@ A row of one pass has no error: it ties with everybody, so its best rank is 1.
 
 import math
 from collections import defaultdict
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import groupby
 
 import msgspec
 import numpy as np
 
-from harness.record import BoardKey, Record
+from harness.record import BoardKey, Record, Result
 from harness.report.board import Board, Reference, Row
 from harness.report.clean import clean
+from harness.report.photos import drawn_baseline_f1, drawn_f1, photo_ranks
 from harness.report.pool import DISTURBED, Scale, failure_row, mean, mean_latency, result_row
 from harness.rules import Rules
 from harness.score import score
@@ -46,7 +47,7 @@ def p_better(a: Row, b: Row) -> float:
     if spread == 0.0:
         return 0.5 + 0.5 * float(np.sign(gap))
     first, second = a.score_error / spread, b.score_error / spread
-    degrees = 1.0 / (first**4 / max(a.passes - 1, 1) + second**4 / max(b.passes - 1, 1))
+    degrees = 1.0 / (first**4 / a.degrees + second**4 / b.degrees)
     return float(stdtr(degrees, gap / spread))
 
 
@@ -71,7 +72,7 @@ def _board(key: BoardKey, records: Sequence[Record], rules: Rules, local: Contai
     frozen = None if present is None else present.frozen_f1(key.data, key.baseline)
     measured = mean([result.baseline_f1 for result in results]) if results else None
     baseline_f1 = measured if frozen is None else frozen
-    rows = _rows(records, Scale(present, 0.0 if baseline_f1 is None else baseline_f1), local)
+    rows = _rows(records, Scale(present, 0.0 if baseline_f1 is None else baseline_f1, frozen is not None), local)
     newest = records[-1]
     return Board(
         key=key,
@@ -99,6 +100,9 @@ def _rows(records: Sequence[Record], scale: Scale, local: Container[str]) -> tup
         scored = [r for r in package if r.status == "ok" and r.result is not None]
         rows.append(result_row(scored, scale, local) if scored else failure_row(package[-1], local))
     ranked = _ranked([row for row in rows if row.status == "ok" and row.reason is None])
+    if scale.rules is not None:
+        results = {record.digest: record.result for record in records if record.result is not None}
+        ranked = _on_other_photos(ranked, results, scale, scale.rules)
     unranked = [row for row in rows if row.status == "ok" and row.reason is not None]
     failed = [row for row in rows if row.status != "ok"]
     return (
@@ -117,13 +121,29 @@ def _ranked(rows: Sequence[Row]) -> list[Row]:
     """The rows with their best and worst ranks, in the order that they came in (by digest: the seed's order)."""
     values = np.array([_value(row) for row in rows])
     errors = np.array([math.inf if row.score_error is None else row.score_error for row in rows])
-    degrees = np.array([max(row.passes - 1, 1) for row in rows], dtype=np.int64)
+    degrees = np.array([row.degrees for row in rows], dtype=np.int64)
     less = significantly_less(values, errors, degrees)
     best = (1 + less.sum(axis=0)).tolist()  # column j: who is better than j
     worst = (len(rows) - less.sum(axis=1)).tolist()
     return [
         msgspec.structs.replace(row, rank=low, rank_low=low, rank_high=high)
         for row, low, high in zip(rows, best, worst, strict=True)
+    ]
+
+
+def _on_other_photos(rows: Sequence[Row], results: Mapping[str, Result], scale: Scale, rules: Rules) -> list[Row]:
+    """The rows with the range of ranks that other test photos would give."""
+    if not rows:
+        return []
+    its = [[results[digest] for digest in row.records] for row in rows]
+    baseline = drawn_baseline_f1([result for group in its for result in group])
+    if scale.frozen:
+        baseline = np.full_like(baseline, scale.baseline_f1)
+    ratios = np.array([math.nan if row.time_ratio is None else row.time_ratio.value for row in rows])
+    low, high = photo_ranks(np.stack([drawn_f1(group) for group in its]), ratios, baseline, rules.score)
+    return [
+        msgspec.structs.replace(row, photo_rank_low=best, photo_rank_high=worst)
+        for row, best, worst in zip(rows, low.tolist(), high.tolist(), strict=True)
     ]
 
 

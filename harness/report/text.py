@@ -8,8 +8,8 @@ from harness.report.clean import columns, pad, shorten, wrap
 from harness.stats import Interval
 
 WIDTH = 80
-_NAME = 20  # columns of a submission's name
-_HEAD = ("rank", "submission", "score", "time ratio", "F1", "p50 ms", "")
+_NAME = 17  # columns of a submission's name
+_HEAD = ("rank", "photos", "submission", "score", "time ratio", "F1", "p50 ms", "")
 _MARKS = {  # beside a row, explained below the table where it is used
     "T": "target met",
     "W": "wide: the time ratio's interval is wider than the rules call steady",
@@ -28,6 +28,11 @@ def ranks(rows: Sequence[Row]) -> list[str]:
     """Each row's rank as it is shown: "1", "2=" where it is shared, "-" where the row is not ranked."""
     all_ranks = [row.rank for row in rows]
     return ["-" if r is None else f"{r}=" if all_ranks.count(r) > 1 else str(r) for r in all_ranks]
+
+
+def span(low: int | None, high: int | None) -> str:
+    """A range of ranks, like "2-4", "2" or "" where there is none."""
+    return "" if low is None else str(low) if low == high else f"{low}-{high}"
 
 
 def with_references(board: Board) -> list[Row | Reference]:
@@ -53,6 +58,8 @@ def _board(board: Board) -> str:
     shown = dict(zip((row.submission.digest for row in board.rows), ranks(board.rows), strict=True))
     table = [_HEAD, *(_cells(line, shown) for line in with_references(board))]
     lines = [*_title(board), "", *_aligned(table), ""]
+    if any(row.photo_rank_low is not None for row in board.rows):
+        lines.append("photos: the ranks that other test photos would give, at these times")
     used = {mark for row in board.rows for mark in _marks(row)}
     lines += [f"{mark} {meaning}" for mark, meaning in _MARKS.items() if mark in used and mark != "!"]
     for row in board.rows:
@@ -79,14 +86,15 @@ def _cells(line: Row | Reference, shown: dict[str, str]) -> tuple[str, ...]:
     if isinstance(line, Reference):
         p50 = "" if line.latency is None else _short(line.latency.p50_ms)
         name = f"({shorten(line.name, _NAME - 2)})"
-        return ("", name, f"{line.score:.4f}", _short(line.time_ratio), f"{line.f1:.4f}", p50, "")
+        return ("", "", name, f"{line.score:.4f}", _short(line.time_ratio), f"{line.f1:.4f}", p50, "")
     name, marks = shorten(line.submission.name, _NAME), _marks(line)
     if line.score is None or line.time_ratio is None or line.f1 is None or line.latency is None:
-        return ("-", name, line.status, "", "", "", marks)
+        return ("-", "", name, line.status, "", "", "", marks)
     half = line.score.half_width
     error = "(one pass)" if half is None else f"±{half:.4f}" if half < 1 else f"±{half:.3g}"
     return (
         shown[line.submission.digest],
+        span(line.photo_rank_low, line.photo_rank_high),
         name,
         f"{line.score.value:.4f} {error}",
         _ratio(line.time_ratio),

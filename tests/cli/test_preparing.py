@@ -70,5 +70,6 @@ def test_a_coco_file_of_other_categories_points_to_the_option(project: Project) 
     assert "each category once, got boat twice" in project.error(*options, "--classes", "classes.toml", code=3)
     (project.root / "classes.toml").write_text('[classes]\nSea = ["boat", "shipp"]\nRoad = ["car"]\n')
     said = project.run(*options, "--classes", "classes.toml").stdout
-    assert "2 classes" in said and "\nSea " in said and "\nRoad " in said
+    assert "\nSea " in said
+    assert "\nRoad " in said
     assert "no category of that name in the annotations: shipp" in said

@@ -80,16 +80,17 @@ def test_a_board_in_text_is_as_it_was_agreed() -> None:
         "  baseline  reference, F1 0.8000, eligible from 0.7200",
         f"  rules     {RULES.digest()[:8]}, data {make_data().digest[:8]}; lower scores are better",
         "",
-        "rank  submission   score           time ratio         F1      p50 ms",
-        "1     entry0       0.8003 ±0.0017  0.601 0.597-0.604  0.8000  2.94    TL",
-        "2=    entry2       0.8997 ±0.0012  0.799 0.797-0.802  0.8000  3.92    T",
-        "      (target)     0.9000          0.800              0.8000",
-        "2=    entry1       0.9005 ±0.0011  0.801 0.799-0.803  0.8000  3.92",
-        "      (reference)  1.0000          1.00               0.8000  4.90",
-        "4     entry3       1.0996 ±0.0019  1.20 1.20-1.20     0.8000  5.88",
-        "-     weak         1.4012 ±0.0035  0.803 0.796-0.810  0.3000  3.93    !",
-        "-     broken       failed                                             !",
+        "rank photos submission  score          time ratio        F1     p50 ms",
+        "1    1      entry0      0.8003 ±0.0017 0.601 0.597-0.604 0.8000 2.94   TL",
+        "2=   2      entry2      0.8997 ±0.0012 0.799 0.797-0.802 0.8000 3.92   T",
+        "            (target)    0.9000         0.800             0.8000",
+        "2=   3      entry1      0.9005 ±0.0011 0.801 0.799-0.803 0.8000 3.92",
+        "            (reference) 1.0000         1.00              0.8000 4.90",
+        "4    4      entry3      1.0996 ±0.0019 1.20 1.20-1.20    0.8000 5.88",
+        "-           weak        1.4012 ±0.0035 0.803 0.796-0.810 0.3000 3.93   !",
+        "-           broken      failed                                         !",
         "",
+        "photos: the ranks that other test photos would give, at these times",
         "T target met",
         "L measured on this machine, not published",
         "! weak: not eligible: F1 0.3000 is below 0.7200",
@@ -145,7 +146,7 @@ def test_names_cannot_break_out_of_a_markdown_table() -> None:
     lines = FORMATS["md"](evil_boards()).splitlines()
     table = [line for line in lines if line.startswith("|")]
     assert len(table) == len(EVIL) + 1 + 2 + 2  # entries, head and rule, references
-    assert {len(re.findall(r"(?<!\\)\|", line)) for line in table} == {23}
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in table} == {24}
     assert "<script>" not in "\n".join(lines)
     assert not re.search(r"(?<!\\)[`\[]", "\n".join(line for line in lines if not line.startswith("## ")))
 
