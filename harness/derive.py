@@ -11,6 +11,7 @@ from harness.outside import Mask, kept
 from harness.record import ClassResult, Latency, Raw, RawFloor, Result, Windows
 from harness.rules import Rules
 from harness.score import score
+from harness.sentence import sentence
 from harness.stats import (
     bootstrap_f1,
     error_interval,
@@ -69,6 +70,8 @@ def derive(raw: Raw, rules: Rules) -> Result:
     photo_scores = np.array(
         [score(f, ratio.value, b, rules.score) for f, b in zip(f1_draws.tolist(), against.tolist(), strict=True)]
     )
+    rerun, photos = error_interval(value, error, degrees), quantile_interval(value, photo_scores)
+    difference = quantile_interval(f1 - measured_f1, f1_draws - baseline_draws)
     return Result(
         log_ratios=tuple(log_ratios.tolist()),
         log_error=log_error,
@@ -78,9 +81,9 @@ def derive(raw: Raw, rules: Rules) -> Result:
         f1=quantile_interval(f1, f1_draws),
         baseline_f1=baseline_f1,
         baseline_f1_frozen=raw.baseline_f1 is not None,
-        f1_difference=quantile_interval(f1 - measured_f1, f1_draws - baseline_draws),
-        score=error_interval(value, error, degrees),
-        score_photos=quantile_interval(value, photo_scores),
+        f1_difference=difference,
+        score=rerun,
+        score_photos=photos,
         score_error=error,
         drawn_f1=tuple(f1_draws[:PHOTO_DRAWS].tolist()),
         drawn_baseline_f1=tuple(baseline_draws[:PHOTO_DRAWS].tolist()),
@@ -94,6 +97,7 @@ def derive(raw: Raw, rules: Rules) -> Result:
         target_met=rules.meets_target(f1, baseline_f1, ratio.value),
         steady=rules.is_steady(ratio),
         windows=counted,
+        summary=sentence(ratio, difference, rerun, photos),
         flags=_flags(raw, rules, (submission, measured_f1), (masks, counted)),
     )
 

@@ -150,6 +150,7 @@ class Result(Part, frozen=True):
     target_met: bool
     steady: bool
     windows: Windows
+    summary: str  # all of it in a sentence
     flags: tuple[str, ...]  # see FLAGS in harness/derive.py
 
 
@@ -171,6 +172,7 @@ class Record(Part, frozen=True, kw_only=True):
     result: Result | None = None
     failure: Failure | None = None
     raw_sha256: str | None = None
+    rescored_from: str | None = None  # digest of the record of the same run that this one replaces under its rules
     digest: str = ""
 
     def key(self) -> "BoardKey":

@@ -111,19 +111,26 @@ def raw_path(path: Path) -> Path:
 
 
 def read_all(folder: Path) -> tuple[tuple[Record, ...], tuple[str, ...]]:
-    """Every record of a folder, in the order of their names, and a line on each file that is none.
+    """The records of a folder, and a line on each file that is none; see `read_paths`."""
+    found, problems = read_paths(folder)
+    return tuple(found.values()), problems
+
+
+def read_paths(folder: Path) -> tuple[dict[Path, Record], tuple[str, ...]]:
+    """Every record of a folder by its path, in the order of their names, and a line on each file that is none.
 
     A folder that is not there has no records. Raises MachineError where it cannot be listed.
     """
-    records, problems = [], []
+    records: dict[Path, Record] = {}
+    problems = []
     with _machine(folder, "read"):
         paths = sorted(p for p in folder.iterdir() if p.suffix == ".json") if folder.exists() else []
     for path in paths:
         try:
-            records.append(read(path))
+            records[path] = read(path)
         except DataError as error:
             problems.append(error.message)
-    return tuple(records), tuple(problems)
+    return records, tuple(problems)
 
 
 def publish(path: Path, records_folder: Path, rules: Rules) -> Path:

@@ -117,6 +117,41 @@ def error_interval(value: float, error: float | None, degrees: int) -> Interval:
     return Interval(value, value - half, value + half)
 
 
+def passes_for(log_ratios: Floats, half_width: float) -> int:
+    """Passes after which the interval's half-width is about `half_width` (relative): ceil((t s / h)^2).
+
+    `log_ratios`: of a pilot, two passes or more.
+
+    >>> passes_for(np.array([0.01, -0.01, 0.01, -0.01, 0.0]), 0.01)
+    8
+    """
+    spread = float(log_ratios.std(ddof=1))
+    return math.ceil((t_critical(log_ratios.size - 1) * spread / math.log1p(half_width)) ** 2)
+
+
+def seen(variance: float, passes: int, power: float = 0.8) -> float:
+    """The relative difference that so many passes see with this probability, at 5 %: like 0.02 for 2 %.
+
+    `variance`: of a pass's log ratio.
+
+    >>> round(seen(0.01**2, 5), 3), round(seen(0.01**2, 20), 3)
+    (0.017, 0.007)
+    """
+    from scipy.special import stdtrit  # noqa: PLC0415 (40 ms that a --help need not pay)
+
+    degrees = passes - 1
+    return math.expm1((t_critical(degrees) + float(stdtrit(degrees, power))) * math.sqrt(variance / passes))
+
+
+def passes_to_see(variance: float, difference: float, least: int, most: int, power: float = 0.8) -> int | None:
+    """The fewest passes from `least` to `most` that see a relative difference; None where `most` do not.
+
+    >>> passes_to_see(0.01**2, 0.02, 3, 40), passes_to_see(0.1**2, 0.02, 3, 40)
+    (5, None)
+    """
+    return next((n for n in range(max(least, 2), most + 1) if seen(variance, n, power) <= difference), None)
+
+
 def percentile(sorted_values: Floats, p: float, least: int = 1) -> float | None:
     """LoadGen's percentile: sorted[int(n * p)]; None below `least` values, where it says nothing.
 

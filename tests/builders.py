@@ -184,6 +184,7 @@ def make_result(
         target_met=f1 >= baseline_f1 and ratio.value <= rules.target.time_ratio,
         steady=ratio.half_width is not None and ratio.half_width <= rules.protocol.steady_half_width * ratio.value,
         windows=Windows(),
+        summary="a sentence",
         flags=(),
     )
     return msgspec.structs.replace(result, **changes)

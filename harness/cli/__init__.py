@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from harness.cli import board, judging, packages, predicting, preparing, training
+from harness.cli import board, doctor, dueling, judging, packages, predicting, preparing, training, verifying
 from harness.errors import HarnessError
 
 app = typer.Typer(
@@ -22,6 +22,11 @@ app.add_typer(preparing.app, name="prepare")
 app.command("evaluate")(judging.evaluate)
 app.command("train")(training.train)
 app.command("predict")(predicting.predict)
+app.add_typer(doctor.app, name="doctor")
+app.command("duel")(dueling.duel)
+app.command("compare")(verifying.compare)
+app.command("verify")(verifying.verify)
+app.command("rescore")(verifying.rescore)
 app.command("check")(judging.check)
 app.command("leaderboard")(board.leaderboard)
 app.command("new")(packages.new)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.judging import Demanded, Device, announce
+from harness.cli.jobs import Demanded, Device, announce
 from harness.cli.project import counting, data_folder, read_rules
 
 if TYPE_CHECKING:

@@ -11,6 +11,8 @@ from harness.rules import Rules, parse
 
 LOCAL = Path("leaderboard") / "local"
 PUBLISHED = Path("leaderboard") / "records"
+DUELS = LOCAL / "duels"
+CHECKUPS = LOCAL / "checkups"  # this machine's, by `harness doctor`
 
 
 def read_rules(root: Path) -> Rules:

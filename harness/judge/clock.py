@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 
@@ -19,6 +19,6 @@ class RealClock:
     now_ns: Callable[[], int] = staticmethod(time.perf_counter_ns)
 
 
-def utc_now() -> str:
-    """The date and time now, ISO 8601 in UTC, to the second."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def utc_now(days: int = 0) -> str:
+    """The date and time now, or so many days from now, ISO 8601 in UTC, to the second."""
+    return (datetime.now(UTC) + timedelta(days)).strftime("%Y-%m-%dT%H:%M:%SZ")

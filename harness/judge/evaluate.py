@@ -16,10 +16,12 @@ from harness.judge.clock import utc_now
 from harness.judge.isolation import Sandbox
 from harness.judge.machine import describe, usable_cores
 from harness.judge.measure import Bench, Measured, Pixels, Watch, measure
+from harness.judge.schedule import Budget, Plan
 from harness.judge.session import Setting, Staged
 from harness.metrics import Ints
-from harness.record import DataId, Failure, Package, Raw, Record, Status
+from harness.record import BoardKey, DataId, Failure, Package, Raw, Record, Status
 from harness.rules import Rules
+from harness.stats import History
 from harness.wire import input_bytes
 
 
@@ -40,6 +42,9 @@ class Exam(NamedTuple):
     splits: tuple[str, ...]
 
 
+DEFAULT_PLAN = Budget(45.0)
+
+
 @dataclass(frozen=True)
 class Job:
     """What to evaluate, against what, on what, and how."""
@@ -51,7 +56,9 @@ class Job:
     rules: Rules
     sandbox: Sandbox
     device: Literal["cpu", "cuda"] = "cpu"
-    budget_s: float = 45.0
+    plan: Plan = DEFAULT_PLAN
+    history: History | None = None
+    rival: bool = False  # a duel: the baseline is a stranger's package too, and what it does wrong is its own fault
 
 
 class Outcome(NamedTuple):
@@ -70,7 +77,7 @@ def evaluate(job: Job, watch: Watch) -> Outcome:
     try:
         with awake() as held, prompt() as first:
             record = _attended(record, held, first)
-            measured = measure(bench, job.exam.labels, job.budget_s)
+            measured = measure(bench, job.exam.labels, job.plan)
     except (HarnessError, KeyboardInterrupt) as error:
         ended = msgspec.structs.replace(
             record, status=_status(error), isolation=bench.isolation, failure=_failure(error)
@@ -79,6 +86,12 @@ def evaluate(job: Job, watch: Watch) -> Outcome:
     raw = _raw(job, seed, measured)
     result = derive(raw, job.rules)
     return Outcome(msgspec.structs.replace(record, isolation=bench.isolation, result=result), raw, None)
+
+
+def board_key(job: Job) -> BoardKey:
+    """The board that the job's record will belong to."""
+    record = _opening(job, seed=0)
+    return msgspec.structs.replace(record.key(), isolation=job.sandbox.level)
 
 
 def refused(job: Job, error: HarnessError) -> Outcome:
@@ -95,7 +108,7 @@ def _bench(job: Job, seed: int, watch: Watch) -> Bench:
     classes = len(job.exam.data.classes)
     return Bench(
         submission=Staged(job.submission.package.name, job.submission.folder, classes),
-        baseline=Staged(job.baseline.package.name, job.baseline.folder, classes, trusted=True),
+        baseline=Staged(job.baseline.package.name, job.baseline.folder, classes, trusted=not job.rival),
         null=job.null,
         pixels=job.exam.pixels,
         rules=job.rules,
@@ -135,6 +148,7 @@ def _raw(job: Job, seed: int, measured: Measured) -> Raw:
         passes=tuple(measured.passes),
         alone=tuple(measured.alone),
         floor=tuple(measured.floor),
+        history=job.history,
     )
 
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
@@ -15,7 +15,7 @@ from harness.judge.channel import Crop
 from harness.judge.floor import Floor, median_crop
 from harness.judge.outside import sample
 from harness.judge.session import Session, Setting, Staged
-from harness.metrics import Ints
+from harness.metrics import Floats, Ints
 from harness.record import Isolation, RawFloor, RawLeg, RawPass, RawSample
 from harness.rules import Rules
 
@@ -188,10 +188,10 @@ class Measured(NamedTuple):
     floor: list[RawFloor]
 
 
-def measure(bench: Bench, labels: Ints, budget_s: float) -> Measured:
-    """The baseline alone, a pass over all crops, as many over secret subsets as the budget allows, the baseline alone.
+def measure(bench: Bench, labels: Ints, plan: schedule.Plan) -> Measured:
+    """The baseline alone, a pass over all crops, the plan's other passes over secret subsets, the baseline alone.
 
-    `labels`: (test crops,), for strata only. The number of passes is fixed once the first is done.
+    `labels`: (test crops,), for strata only. The number of passes is fixed once, never by how the numbers look.
     """
     protocol, areas = bench.rules.protocol, bench.pixels.sizes.prod(axis=1)
 
@@ -209,12 +209,27 @@ def measure(bench: Bench, labels: Ints, budget_s: float) -> Measured:
         floor += nulls.leg()
         timed_s = (sum(passes[0].submission_ns) + sum(passes[0].baseline_ns)) / 1e9
         size = schedule.later_crops(protocol.subset_crops, protocol.subset_s, timed_s / labels.size, labels.size)
-        pass_s = bench.now_s() - first_begun - timed_s * (1 - size / labels.size)
-        spent_s = bench.now_s() - begun + alone_s
-        count = schedule.passes(budget_s, spent_s, pass_s, protocol.least_passes, protocol.most_passes)
 
-        for number in range(2, count + 1):
-            passes.append(bench.interleaved(subset(size), f"pass {number} of {count}"))
-            floor += nulls.leg()
+        def more(count: int, of: str) -> None:
+            for number in range(len(passes) + 1, count + 1):
+                passes.append(bench.interleaved(subset(size), f"pass {number} of {of}"))
+                floor.extend(nulls.leg())
+
+        match plan:
+            case schedule.Budget(seconds):
+                pass_s = bench.now_s() - first_begun - timed_s * (1 - size / labels.size)
+                spent_s = bench.now_s() - begun + alone_s
+                count = schedule.passes(seconds, spent_s, pass_s, protocol.least_passes, protocol.most_passes)
+            case schedule.Exactly(count):
+                pass
+            case schedule.Pilot(fix):
+                more(protocol.pilot_passes, f"{protocol.pilot_passes} or more")
+                count = min(fix(_log_ratios(passes)), protocol.most_passes)
+        more(count, str(count))
         alone.append(bench.alone(subset(protocol.subset_crops), "baseline alone"))
     return Measured(passes, alone, floor)
+
+
+def _log_ratios(passes: Sequence[RawPass]) -> Floats:
+    """Their spread alone is of interest here, to which the channel's floor adds nothing."""
+    return np.log([sum(one.submission_ns) / sum(one.baseline_ns) for one in passes])

@@ -1,10 +1,32 @@
 """Which crops in which order, and how many passes. Pure; the random generator is the judge's secret."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from harness.metrics import Ints
+from harness.metrics import Floats, Ints
+
+
+class Budget(NamedTuple):
+    """As many passes as fit into `seconds`, fixed once the first is done."""
+
+    seconds: float
+
+
+class Exactly(NamedTuple):
+    """So many passes."""
+
+    passes: int
+
+
+class Pilot(NamedTuple):
+    """The rules' pilot passes; then `fix` says once, from their log ratios, how many there are to be in all."""
+
+    fix: Callable[[Floats], int]
+
+
+Plan = Budget | Exactly | Pilot
 
 
 class Turns(NamedTuple):

@@ -19,7 +19,9 @@ class Row(Part, frozen=True, kw_only=True):
     score_photos: Interval | None = None  # other photos
     time_ratio: Interval | None = None  # rerun
     f1: Interval | None = None  # other photos
+    f1_difference: Interval | None = None  # to the baseline; other photos
     latency: Latency | None = None  # means of the records'
+    summary: str | None = None  # all of it in a sentence
     passes: int = 0  # of all records together
     degrees: int = 1  # of freedom of score_error
     runs: int = 0  # records pooled

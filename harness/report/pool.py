@@ -18,6 +18,7 @@ from harness.report.board import Row
 from harness.report.clean import clean
 from harness.rules import Rules
 from harness.score import score, sigmoid
+from harness.sentence import sentence
 from harness.stats import Interval, error_interval, geometric_mean_interval, mean_error, standard_error
 
 DISTURBED = "baseline_disturbed"  # the flag of a record that is not ranked
@@ -51,14 +52,19 @@ def result_row(records: Sequence[Record], scale: Scale, local: Container[str] = 
     value, error = _score(results, spread.error, ratio.value, f1.value, scale)
     eligible, target_met, steady = _verdicts(results, ratio, f1.value, scale)
     newest = pooled[-1].record
+    difference = _mean_interval([result.f1_difference for result in results])
+    rerun = error_interval(value, error, spread.degrees)
+    photos = _photo_interval(value, [result.score_photos for result in results])
     return Row(
         submission=cleaned(newest.submission),
         status="ok",
-        score=error_interval(value, error, spread.degrees),
+        score=rerun,
         score_error=error,
-        score_photos=_photo_interval(value, [result.score_photos for result in results]),
+        score_photos=photos,
         time_ratio=ratio,
         f1=f1,
+        f1_difference=difference,
+        summary=sentence(ratio, difference, rerun, photos),
         latency=mean_latency([result.submission_latency for result in results]),
         passes=int(logs.size),
         degrees=spread.degrees,

@@ -28,8 +28,26 @@ _NO_ISOLATION = "none"  # in the key of a run that ended before a worker came up
 def boards(records: Iterable[Record], rules: Rules, local: Container[str] = ()) -> tuple[Board, ...]:
     """One board a key, in the order of data, machine and key. `local`: digests of records not published."""
     ordered = sorted({r.digest: r for r in records}.values(), key=lambda r: (r.created_utc, r.digest))
+    replaced = {(record.rescored_from, record.rules) for record in ordered}
+    ordered = [record for record in ordered if (record.digest, record.rules) not in replaced]
     made = (_board(key, group, rules, local) for key, group in _by_key(ordered).items())
     return tuple(sorted(made, key=lambda board: (board.data, board.machine, board.key)))
+
+
+def board_of(record: Record, others: Iterable[Record], rules: Rules) -> Board:
+    """The board that a record is on, together with others."""
+    key = record.key()
+    (board,) = boards([record, *(other for other in others if other.key() == key)], rules)
+    return board
+
+
+def better(first: Record, second: Record, rules: Rules) -> float:
+    """Probability that the first record's true score is lower: see `p_better`. Both have results and one key."""
+    present = rules if first.rules == rules.digest() else None
+    frozen = None if present is None else present.frozen_f1(first.data.digest, first.baseline.digest)
+    measured = [record.result.baseline_f1 for record in (first, second) if record.result is not None]
+    scale = Scale(present, mean(measured) if frozen is None else frozen, frozen is not None)
+    return p_better(result_row([first], scale), result_row([second], scale))
 
 
 def p_better(a: Row, b: Row) -> float:

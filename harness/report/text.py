@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from harness.derive import FLAGS
 from harness.report.board import Board, Reference, Row
 from harness.report.clean import columns, pad, shorten, wrap
+from harness.report.fields import WIDTH
 from harness.stats import Interval
 
-WIDTH = 80
 _NAME = 17  # columns of a submission's name
 _HEAD = ("rank", "photos", "submission", "score", "time ratio", "F1", "p50 ms", "")
 _MARKS = {  # beside a row, explained below the table where it is used

@@ -2,13 +2,20 @@
 
 from harness.derive import FLAGS
 from harness.record import Latency, Record, Result
+from harness.report.board import Board
 from harness.report.clean import clean
+from harness.report.fields import ends, field, with_ends
+from harness.report.needs import next_rank
+from harness.report.text import span
 from harness.rules import Rules
-from harness.stats import Interval
+from harness.sentence import speed
 
 
-def verdict(record: Record, rules: Rules) -> str:
-    """The verdict on a record with a result: F1, time, score, each with its interval; latency; isolation."""
+def verdict(record: Record, rules: Rules, board: Board) -> str:
+    """The verdict on a record with a result: F1, time, score, each with its interval; latency; isolation; rank.
+
+    `board`: the one that the record is on.
+    """
     result, machine = record.result, record.machine
     assert result is not None, "a failed run has no verdict"
     isolation = "" if record.isolation is None else record.isolation.summary()
@@ -21,8 +28,35 @@ def verdict(record: Record, rules: Rules) -> str:
     ]
     if record.submission.weights_of is not None:
         lines.append(f"  transfer    weights of {clean(record.submission.weights_of, 40)}")
-    lines += [f"  flag        {name}: {FLAGS[name]}" for name in result.flags]
+    for name in result.flags:
+        lines += field("flag", f"{name}: {FLAGS[name]}")
+    if result.windows.dropped:
+        lines.append(
+            f"  left out    {result.windows.dropped} of {result.windows.all} seconds, in which others took the machine"
+        )
+    lines += _placed(record, rules, board)
     return "\n".join(lines)
+
+
+def _placed(record: Record, rules: Rules, board: Board) -> list[str]:
+    """The rank here, and what the next one would take; nothing for a row that is not ranked."""
+    row = next(
+        row for row in board.rows if record.digest in row.records or row.submission.digest == record.submission.digest
+    )
+    if row.rank is None:
+        return []
+    of = sum(other.rank is not None for other in board.rows)
+    shared = ", shared" if sum(other.rank == row.rank for other in board.rows) > 1 else ""
+    photos = span(row.photo_rank_low, row.photo_rank_high)
+    lines = [f"  rank        {row.rank} of {of}{shared}; {photos or '?'} on other photos"]
+    needs = next_rank(row, board, rules)
+    if needs is not None:
+        ways = [] if needs.ms is None else [f"{needs.ms:.3g} ms less a crop"]
+        ways += [] if needs.f1 is None else [f"{needs.f1:.4f} more F1"]
+        way = " or ".join(ways) or "both less time and more F1"
+        resolved = "" if needs.resolved is None else f"; a rerun moves the score by ±{needs.resolved:.4f}"
+        lines += field("next", f"rank {needs.rank} ({needs.name}, {needs.score:.4f}) needs {way}{resolved}")
+    return lines
 
 
 def _rows(result: Result, rules: Rules) -> list[str]:
@@ -31,24 +65,15 @@ def _rows(result: Result, rules: Rules) -> list[str]:
     hint = "" if result.steady else "; a longer --budget narrows it"
     frozen = "frozen" if result.baseline_f1_frozen else "here"
     return [
-        f"  macro F1    {_with(result.f1, '.4f')} on other photos; baseline {result.baseline_f1:.4f} ({frozen})",
-        f"  time ratio  {_with(result.time_ratio, '.3f')}, {passes} passes, {steady}",
+        f"  macro F1    {with_ends(result.f1, '.4f')} on other photos; baseline {result.baseline_f1:.4f} ({frozen})",
+        f"  time ratio  {with_ends(result.time_ratio, '.3f')}, {passes} passes, {steady}",
         f"              {speed(result.time_ratio.value)}{hint}",
-        f"  score       {_with(result.score, '.4f')} on a rerun; lower is better",
-        f"              {_range(result.score_photos, '.3f')} on other photos",
+        f"  score       {with_ends(result.score, '.4f')} on a rerun; lower is better",
+        f"              {ends(result.score_photos, '.3f')} on other photos",
         f"  latency     {latency(result.submission_latency)}",
         f"  baseline    {latency(result.baseline_latency)}",
         f"  target      {_target(result, rules)}",
     ]
-
-
-def speed(ratio: float) -> str:
-    """A time ratio in words.
-
-    >>> speed(0.5), speed(1.25)
-    ('2.00x faster than the baseline', '1.25x slower than the baseline')
-    """
-    return f"{1 / ratio:.2f}x faster than the baseline" if ratio < 1 else f"{ratio:.2f}x slower than the baseline"
 
 
 def latency(times: Latency) -> str:
@@ -66,13 +91,3 @@ def _target(result: Result, rules: Rules) -> str:
         return "met"
     wanted = f"F1 >= {result.baseline_f1:.4f} and time ratio <= {rules.target.time_ratio:g}"
     return f"not met: {wanted}; eligible (F1 >= {least:.4f})"
-
-
-def _with(interval: Interval, form: str) -> str:
-    return f"{interval.value:{form}} ({_range(interval, form)})"
-
-
-def _range(interval: Interval, form: str) -> str:
-    if interval.low is None or interval.high is None:
-        return "no interval from one pass"
-    return f"{interval.low:{form}} to {interval.high:{form}}"

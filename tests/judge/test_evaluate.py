@@ -11,6 +11,7 @@ from harness.errors import HarnessError, MachineError, SubmissionError
 from harness.judge import measure as measuring
 from harness.judge.evaluate import Entry, Exam, Job, Outcome, evaluate
 from harness.judge.isolation import Sandbox
+from harness.judge.schedule import Budget
 from harness.rules import Rules
 from harness.staging import Target, staged
 from tests.conftest import ROOT, MakePackage, spinning
@@ -32,7 +33,7 @@ def judge(
             exam=exam,
             rules=rules,
             sandbox=sandbox,
-            budget_s=budget_s,
+            plan=Budget(budget_s),
         )
         return evaluate(job, quiet)
 
