@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DATA ?= embedded
 SUBMISSION ?= mbv3_cut
 
-.PHONY: evaluate test setup bench gpu format scenes clean
+.PHONY: evaluate test setup bench regress gpu format scenes clean
 .DEFAULT_GOAL := evaluate
 
 # Both sides' weights for the embedded data set come with the project.
@@ -37,7 +37,11 @@ $(VENV)/installed: pyproject.toml
 
 # Times and ratios, each beside a reference in the same run. Nothing else should run meanwhile.
 bench: setup
-	$(BIN)/pytest tests/benchmarks --benchmark-enable --benchmark-only
+	$(BIN)/pytest tests/benchmarks --benchmark-enable --benchmark-only --tight -s
+
+# The ratios alone, each at most twice the committed one: for CI, whose machines are noisy.
+regress: setup
+	$(BIN)/pytest tests/benchmarks/test_regressions.py --benchmark-enable --benchmark-only -s
 
 # The tests that need an NVIDIA GPU; their report is gpu-report.xml.
 gpu: setup

@@ -1,6 +1,6 @@
 """The reference: a package's predict in a plain loop over crops, in a fresh process, no judge and no sandbox.
 
-python plain_loop.py PACKAGE CROPS.npy ROUNDS    prints the ns of each crop of each round but the first, as JSON
+python plain_loop.py PACKAGE CROPS.npy    for each line on stdin: one round over the crops, its ns a crop as JSON
 """
 
 import importlib.util
@@ -12,7 +12,7 @@ from time import perf_counter_ns
 import numpy as np
 
 
-def main(package: str, crops_file: str, rounds: int) -> None:
+def main(package: str, crops_file: str) -> None:
     crops = list(np.load(crops_file))
     for crop in crops:
         crop.setflags(write=False)
@@ -24,13 +24,14 @@ def main(package: str, crops_file: str, rounds: int) -> None:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     predict = module.load("cpu")
-    times = []
-    for crop in crops * rounds:
-        begin = perf_counter_ns()
-        predict([crop])
-        times.append(perf_counter_ns() - begin)
-    print(json.dumps(times[len(crops) :]))
+    for _ in sys.stdin:
+        times = []
+        for crop in crops:
+            begin = perf_counter_ns()
+            predict([crop])
+            times.append(perf_counter_ns() - begin)
+        print(json.dumps(times), flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2])

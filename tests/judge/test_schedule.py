@@ -53,3 +53,19 @@ def test_the_number_of_passes_follows_the_budget_alone() -> None:
     assert schedule.passes(budget_s=45, spent_s=20, pass_s=5, least=3, most=40) == 6
     assert schedule.passes(budget_s=1, spent_s=20, pass_s=5, least=3, most=40) == 3
     assert schedule.passes(budget_s=1e6, spent_s=20, pass_s=5, least=3, most=40) == 40
+
+
+@pytest.mark.parametrize("drift", [0.05, -0.05])
+def test_a_slow_drift_of_5_percent_moves_a_pass_by_less_than_half_a_percent(drift: float) -> None:
+    """The clock is a sum here: each crop takes 5 ms, times what the machine has slowed down by until then."""
+    for seed in range(20):
+        plan = turns(np.arange(750), 25, np.random.default_rng(seed))
+        spent, total = [0.0, 0.0], 2 * 750 * 5.0
+        now = 0.0
+        for block in plan.blocks:
+            for side in (0, 1) if plan.submission_first else (1, 0):
+                for _ in block:
+                    cost = 5.0 * (1.0 + drift * now / total)
+                    spent[side] += cost
+                    now += cost
+        assert abs(spent[0] / spent[1] - 1.0) < 0.005
