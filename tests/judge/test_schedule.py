@@ -1,6 +1,7 @@
 """Which crops in which order, and how many passes."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -59,7 +60,7 @@ def test_the_number_of_passes_follows_the_budget_alone() -> None:
 def test_a_slow_drift_of_5_percent_moves_a_pass_by_less_than_half_a_percent(drift: float) -> None:
     """The clock is a sum here: each crop takes 5 ms, times what the machine has slowed down by until then."""
     for seed in range(20):
-        plan = turns(np.arange(750), 25, np.random.default_rng(seed))
+        plan = schedule.turns(np.arange(750), 25, np.random.default_rng(seed))
         spent, total = [0.0, 0.0], 2 * 750 * 5.0
         now = 0.0
         for block in plan.blocks:

@@ -70,4 +70,7 @@ def test_differences_of_the_environment_are_listed() -> None:
 def test_a_result_is_the_same_run_as_itself_alone() -> None:
     result = make_result()
     assert same_run(result, make_result())
+    third = make_result(tuple(value + 1e-13 for value in result.log_ratios))
+    assert same_run(result, third)
+    assert not same_run(result, make_result(tuple(value + 1e-6 for value in result.log_ratios)))
     assert not same_run(result, msgspec.structs.replace(result, eligible=not result.eligible))

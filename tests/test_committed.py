@@ -1,0 +1,34 @@
+"""What is committed in leaderboard/: every record is whole, derives again to itself, and the boards are theirs."""
+
+from pathlib import Path
+
+import pytest
+
+from harness import paths, records, rules
+from harness.derive import derive
+from harness.report.against import same_run
+from harness.report.files import board_files
+from harness.report.rank import boards
+from tests.conftest import ROOT
+
+FOLDER = ROOT / "leaderboard"
+RECORDS = sorted((FOLDER / "records").glob("*.json"))
+RULES = rules.parse((ROOT / paths.RULES).read_bytes(), "rules.toml")
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
+def test_a_committed_record_derives_again_from_its_raw_file(path: Path) -> None:
+    record = records.read(path)
+    assert record.result is not None
+    assert record.rules == RULES.digest(), "rules that changed open new boards: run the committed entries again"
+    assert same_run(derive(records.read_raw(path, record), RULES), record.result)
+
+
+def test_the_committed_boards_are_those_of_the_committed_records() -> None:
+    found, problems = records.read_all(FOLDER / "records")
+    assert problems == ()
+    assert len(found) == len(RECORDS)
+    for name, text in board_files(boards(found, RULES)).items():
+        assert (FOLDER / name).read_bytes() == text.encode(), (
+            f"{name}: write it again with `harness leaderboard --write`"
+        )
