@@ -69,6 +69,7 @@ class Machine(Part, frozen=True):
     kernel: str
     python: str
     versions: dict[str, str]  # of the packages that the sides may use
+    affinity: tuple[int, ...] = ()  # numbers of the usable cores, the same for both sides
     governor: str | None = None
     load_1min: float | None = None
     idle_states_held_off: bool = False  # while times were taken; a sleeping core answers late

@@ -34,6 +34,7 @@ def describe(device: Literal["cpu", "cuda"], threads: int) -> Machine:
         device=device,
         cpu=_cpu_model(),
         cores=usable_cores(),
+        affinity=tuple(sorted(os.sched_getaffinity(0))),
         threads=threads,
         memory_mb=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 20,
         kernel=platform.release(),
