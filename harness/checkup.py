@@ -18,7 +18,7 @@ class Habits(NamedTuple):
     """How the machine scatters. `between`: standard deviation of log ratios from one run to the next, above passes'."""
 
     history: History | None  # within a run
-    between: float
+    between: float | None  # None from fewer than two checkups
     checkups: int
     bias: float | None  # mean log ratio of the baseline against itself, over all; None without checkups
 
@@ -39,12 +39,12 @@ def habits(checkups: Iterable[Record], key: BoardKey, since_utc: str, any_baseli
         and "noisy" not in record.result.flags
     ]
     if not logs:
-        return Habits(None, 0.0, 0, None)
+        return Habits(None, None, 0, None)
     passes, degrees = sum(its.size for its in logs), sum(its.size - 1 for its in logs)
     means = np.array([its.mean() for its in logs])
     bias = float(np.concatenate(logs).mean())
     if passes < LEAST_PASSES or degrees < 1:
-        return Habits(None, 0.0, len(logs), bias)
+        return Habits(None, None, len(logs), bias)
     variance = sum(float(((its - its.mean()) ** 2).sum()) for its in logs) / degrees
     return Habits(History(variance, degrees), _between(means, variance, [its.size for its in logs]), len(logs), bias)
 
@@ -53,10 +53,10 @@ def _same(its: BoardKey, key: BoardKey, any_baseline: bool) -> bool:
     return its == (msgspec.structs.replace(key, baseline=its.baseline) if any_baseline else key)
 
 
-def _between(means: "np.typing.NDArray[np.float64]", variance: float, sizes: list[int]) -> float:
-    """Root of what the means' variance is above that which the passes explain; 0 for a single checkup."""
+def _between(means: "np.typing.NDArray[np.float64]", variance: float, sizes: list[int]) -> float | None:
+    """Root of what the means' variance is above that which the passes explain; None for a single checkup."""
     error = standard_error(means)
     if error is None:
-        return 0.0
+        return None
     within = variance * float(np.mean([1.0 / size for size in sizes]))
     return math.sqrt(max(error**2 * means.size - within, 0.0))

@@ -2,15 +2,16 @@
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.metrics import Floats, Ints, answer_weights, class_scores, confusion_matrix, macro_f1
-from harness.outside import Mask, kept
-from harness.record import ClassResult, Latency, Raw, RawFloor, Result, Windows
-from harness.rules import Rules
-from harness.score import score
+from harness.outside import Mask, is_noisy, kept
+from harness.record import ClassResult, Latency, Raw, RawFloor, RawPass, Result, Windows
+from harness.rules import Protocol, Rules
+from harness.score import f1_slope, score
 from harness.sentence import sentence
 from harness.stats import (
     bootstrap_f1,
@@ -39,7 +40,7 @@ PHOTO_DRAWS = 200  # kept in a record, so that a board can rank its entries on t
 
 
 class _Answers(NamedTuple):
-    """All answers of one side: crop numbers, labels, (n,); ns less floor of those whose time counts, (k,), k <= n."""
+    """All answers of one side that count: crop numbers, labels and ns less floor, each of shape (n,)."""
 
     crops: Ints
     labels: Ints
@@ -49,33 +50,28 @@ class _Answers(NamedTuple):
 
 def derive(raw: Raw, rules: Rules) -> Result:
     """Every number of the record. Sources of the formulas: docs/measurement.md."""
-    masks, counted = kept(raw, rules.protocol)
-    submission, baseline = _answers(raw, "submission", masks), _answers(raw, "baseline", masks)
-    log_ratios = _log_ratios(raw, masks, submission.floor_ns, baseline.floor_ns)
-    ratio, (log_error, degrees) = geometric_mean_interval(log_ratios, raw.history), mean_error(log_ratios, raw.history)
-
-    confusions = _confusions(raw, submission)
-    f1_draws, baseline_draws = (
-        bootstrap_f1(c, _photo_numbers(raw), _PHOTO_SEED) for c in (confusions, _confusions(raw, baseline))
-    )
-    f1, measured_f1 = (
-        float(macro_f1(confusions.sum(axis=0))),
-        float(macro_f1(_confusions(raw, baseline).sum(axis=0))),
-    )
+    masks, counted = kept(raw.passes, rules.protocol)
+    submission, baseline = (_answers(raw.passes, raw.floor, side, masks) for side in ("submission", "baseline"))
+    logs = _log_ratios(raw.passes, masks, submission.floor_ns, baseline.floor_ns)
+    spread = mean_error(logs, raw.history, raw.pilot)
+    ratio = geometric_mean_interval(logs, spread)
+    confusion, f1, f1_draws = _f1(raw, submission)
+    _, measured_f1, measured_draws = _f1(raw, baseline)
+    # A frozen F1 is that of one set of photos: on others it moves as the measured one does.
     baseline_f1 = measured_f1 if raw.baseline_f1 is None else raw.baseline_f1
+    baseline_draws = np.clip(measured_draws + (baseline_f1 - measured_f1), 0.0, 1.0)
 
     value = score(f1, ratio.value, baseline_f1, rules.score)
-    error = _score_error(raw, submission, ratio.value, log_error, (f1, baseline_f1), rules)
-    against = baseline_draws if raw.baseline_f1 is None else np.full_like(f1_draws, baseline_f1)
+    error = _score_error(raw, submission, (ratio.value, spread.error), (f1, baseline_f1), rules)
     photo_scores = np.array(
-        [score(f, ratio.value, b, rules.score) for f, b in zip(f1_draws.tolist(), against.tolist(), strict=True)]
+        [score(f, ratio.value, b, rules.score) for f, b in zip(f1_draws.tolist(), baseline_draws.tolist(), strict=True)]
     )
-    rerun, photos = error_interval(value, error, degrees), quantile_interval(value, photo_scores)
-    difference = quantile_interval(f1 - measured_f1, f1_draws - baseline_draws)
+    rerun, photos = error_interval(value, error, spread.degrees), quantile_interval(value, photo_scores)
+    difference = quantile_interval(f1 - baseline_f1, f1_draws - baseline_draws)
     return Result(
-        log_ratios=tuple(log_ratios.tolist()),
-        log_error=log_error,
-        degrees=degrees,
+        log_ratios=tuple(logs.tolist()),
+        log_error=spread.error,
+        degrees=spread.degrees,
         history=raw.history,
         time_ratio=ratio,
         f1=quantile_interval(f1, f1_draws),
@@ -91,8 +87,8 @@ def derive(raw: Raw, rules: Rules) -> Result:
         baseline_latency=_latency(baseline.ns),
         submission_floor_us=submission.floor_ns / 1e3,
         baseline_floor_us=baseline.floor_ns / 1e3,
-        classes=_class_results(raw.classes, confusions.sum(axis=0)),
-        confusion=tuple(tuple(row) for row in confusions.sum(axis=0).tolist()),
+        classes=_class_results(raw.classes, confusion),
+        confusion=tuple(tuple(row) for row in confusion.tolist()),
         eligible=rules.is_eligible(f1, baseline_f1),
         target_met=rules.meets_target(f1, baseline_f1, ratio.value),
         steady=rules.is_steady(ratio),
@@ -102,7 +98,14 @@ def derive(raw: Raw, rules: Rules) -> Result:
     )
 
 
-def floor_ns(floor: tuple[RawFloor, ...], elapsed_ns: float) -> float:
+def log_ratios(passes: Sequence[RawPass], floor: Sequence[RawFloor], protocol: Protocol) -> Floats:
+    """One a pass, as `derive` has them: what is disturbed left out, the channel's floor taken off."""
+    masks, _ = kept(passes, protocol)
+    floors = (_answers(passes, floor, side, masks).floor_ns for side in ("submission", "baseline"))
+    return _log_ratios(passes, masks, *floors)
+
+
+def floor_ns(floor: Sequence[RawFloor], elapsed_ns: float) -> float:
     """The channel's own cost of an answer that took `elapsed_ns`: medians of the null, interpolated over its dwell.
 
     A core that waited longer wakes more slowly, so the floor grows with the time between two messages.
@@ -120,17 +123,24 @@ def floor_ns(floor: tuple[RawFloor, ...], elapsed_ns: float) -> float:
     return max(float(np.interp(elapsed_ns, [dwell for dwell, _ in points], [cost for _, cost in points])), 0.0)
 
 
-def _answers(raw: Raw, side: str, masks: Sequence[Mask]) -> _Answers:
-    crops = np.concatenate([np.array(p.crops, dtype=np.int64) for p in raw.passes])
-    labels = np.concatenate([np.array(getattr(p, f"{side}_labels"), dtype=np.int64) for p in raw.passes])
-    ns = np.concatenate(
-        [np.array(getattr(p, f"{side}_ns"), dtype=np.float64)[mask] for p, mask in zip(raw.passes, masks, strict=True)]
+def _answers(passes: Sequence[RawPass], legs: Sequence[RawFloor], side: str, masks: Sequence[Mask]) -> _Answers:
+    def kept_of(name: str) -> NDArray[Any]:
+        parts = [np.array(getattr(p, name))[mask] for p, mask in zip(passes, masks, strict=True)]
+        return np.concatenate(parts)
+
+    ns = kept_of(f"{side}_ns").astype(np.float64)
+    floor = floor_ns(legs, float(ns.mean()))
+    return _Answers(
+        kept_of("crops").astype(np.int64),
+        kept_of(f"{side}_labels").astype(np.int64),
+        np.maximum(ns - floor, _LEAST_NS),
+        floor,
     )
-    floor = floor_ns(raw.floor, float(ns.mean()))
-    return _Answers(crops, labels, np.maximum(ns - floor, _LEAST_NS), floor)
 
 
-def _log_ratios(raw: Raw, masks: Sequence[Mask], submission_floor: float, baseline_floor: float) -> Floats:
+def _log_ratios(
+    passes: Sequence[RawPass], masks: Sequence[Mask], submission_floor: float, baseline_floor: float
+) -> Floats:
     """One a pass: log of the sum of the submission's times over the sum of the baseline's, floors taken off."""
 
     def total(ns: tuple[int, ...], mask: Mask, floor: float) -> float:
@@ -140,9 +150,16 @@ def _log_ratios(raw: Raw, masks: Sequence[Mask], submission_floor: float, baseli
     return np.array(
         [
             math.log(total(p.submission_ns, mask, submission_floor) / total(p.baseline_ns, mask, baseline_floor))
-            for p, mask in zip(raw.passes, masks, strict=True)
+            for p, mask in zip(passes, masks, strict=True)
         ]
     )
+
+
+def _f1(raw: Raw, answers: _Answers) -> tuple[Floats, float, Floats]:
+    """(confusion matrix, macro F1, its bootstrap draws) of one side."""
+    confusions = _confusions(raw, answers)
+    whole = confusions.sum(axis=0)
+    return whole, float(macro_f1(whole)), bootstrap_f1(confusions, _photo_numbers(raw), _PHOTO_SEED)
 
 
 def _confusions(raw: Raw, answers: _Answers) -> Floats:
@@ -159,21 +176,18 @@ def _photo_numbers(raw: Raw) -> Ints:
 
 
 def _score_error(
-    raw: Raw, submission: _Answers, ratio: float, log_error: float | None, f1s: tuple[float, float], rules: Rules
+    raw: Raw, submission: _Answers, time: tuple[float, float | None], f1s: tuple[float, float], rules: Rules
 ) -> float | None:
-    """Standard error of the score on a rerun: the ratio's by the delta method, and what varying answers add."""
+    """Standard error of the score on a rerun: the ratio's by the delta method, and what varying answers add.
+
+    `time`: the ratio and the standard error of its log; `f1s`: the submission's and the baseline's.
+    """
+    ratio, log_error = time
     if log_error is None:
         return None
-    f1, baseline_f1 = f1s
-    time_part = rules.score.time_weight * ratio * log_error
-    slope = rules.score.f1_slope * _sigmoid_slope(rules.score.f1_slope * (baseline_f1 - f1))
-    return math.hypot(time_part, slope * _f1_rerun_error(raw, submission))
-
-
-def _sigmoid_slope(x: float) -> float:
-    """Derivative of the sigmoid at x."""
-    e = math.exp(-abs(x))
-    return e / (1.0 + e) ** 2
+    return math.hypot(
+        rules.score.time_weight * ratio * log_error, f1_slope(*f1s, rules.score) * _f1_rerun_error(raw, submission)
+    )
 
 
 def _f1_rerun_error(raw: Raw, answers: _Answers, draws: int = 200) -> float:
@@ -221,7 +235,7 @@ def _flags(
     (submission, measured_f1), (masks, windows) = measured, counted
     raised = {
         "baseline_disturbed": _disturbed(raw, masks, rules.protocol.disturbed),
-        "noisy": windows.disturbed > windows.dropped,
+        "noisy": is_noisy(windows, rules.protocol),
         "faster_than_null": bool(np.median(submission.ns) <= _LEAST_NS),
         "answers_differ": _f1_differs(submission),
         "baseline_f1_moved": raw.baseline_f1 is not None and abs(raw.baseline_f1 - measured_f1) > 1e-3,
@@ -242,18 +256,21 @@ def _disturbed(raw: Raw, masks: Sequence[Mask], least: float) -> bool:
     """
     if not raw.alone:
         return False
-    first = dict(zip(raw.passes[0].crops, raw.passes[0].baseline_ns, strict=True))
+    whole = raw.passes[0]
+    first = np.zeros(len(raw.labels))
+    first[np.array(whole.crops)[masks[0]]] = np.array(whole.baseline_ns)[masks[0]]
 
-    def level(crops: Ints, ns: Ints) -> float:
-        return math.log(float(ns.sum()) / sum(first[crop] for crop in crops.tolist()))
+    def level(crops: Sequence[int], ns: Sequence[int], mask: Mask | None = None) -> float:
+        """Log of its total over the first pass's, of the crops that both have kept."""
+        its, times = np.array(crops), np.array(ns)
+        both = (first[its] > 0) if mask is None else (first[its] > 0) & mask
+        return math.log(float(times[both].sum()) / float(first[its[both]].sum())) if both.any() else math.nan
 
-    beside = np.array(
-        [
-            level(np.array(p.crops)[mask], np.array(p.baseline_ns)[mask])
-            for p, mask in zip(raw.passes, masks, strict=True)
-        ]
-    )
-    alone = np.array([level(np.array(leg.crops), np.array(leg.baseline_ns)) for leg in raw.alone])
+    beside = np.array([level(p.crops, p.baseline_ns, mask) for p, mask in zip(raw.passes, masks, strict=True)])
+    alone = np.array([level(leg.crops, leg.baseline_ns) for leg in raw.alone])
+    beside, alone = beside[np.isfinite(beside)], alone[np.isfinite(alone)]
+    if not (beside.size and alone.size):
+        return False
     slower = float(beside.mean() - alone.mean())
     degrees = beside.size + alone.size - 2
     if degrees < 1:

@@ -1,8 +1,9 @@
-"""What others did to the machine while times were taken, and which times are left out for it. Pure.
+"""What others did to the machine while times were taken, and what is left out for it. Pure.
 
-A window is a stretch of pairs of blocks between two samples, about a second. It is judged on outside evidence
-alone (processor time that others took, the hypervisor's steal, waiting for memory or disk, throttling, sleep),
-never on its times: a slow submission cannot earn a second try. Both sides lose the same crops.
+A window is a stretch of pairs of blocks between two samples, about a second. It is left out on outside evidence
+alone (processor time that others took, the hypervisor's steal, heat, sleep), never for its times; what a package
+can bring about by itself (memory that it makes scarce, a quota that its threads use up) leaves nothing out. Both
+sides lose the window's times and answers, so that nobody is accurate in it for free.
 """
 
 import math
@@ -13,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.record import Raw, RawPass, RawSample, Windows
+from harness.record import RawPass, RawSample, Windows
 from harness.rules import Protocol
 
 Mask = NDArray[np.bool_]
@@ -21,16 +22,17 @@ _SLEPT_MS = 1000  # clocks that count sleep and those that do not differ by less
 
 
 class Window(NamedTuple):
-    """Positions start..stop of a pass's crops, and the cores' worth of time that others took meanwhile."""
+    """Positions start..stop of a pass's crops, and what others did meanwhile."""
 
     number: int  # of the pass, from 0
     start: int
     stop: int
-    share: float
+    taken: float  # cores
+    stalled: float  # share of the time in which some task waited for memory
 
 
 def taken(before: RawSample, after: RawSample) -> float:
-    """Cores that others took between two samples: 0 on a quiet machine, infinite where it was throttled or slept.
+    """Cores that others took between two samples: 0 on a quiet machine, infinite where it was hot or slept.
 
     >>> first = RawSample(0, 0, 0, 0, 0, 0, 0, 0)
     >>> taken(first, RawSample(1, 10**9, own_ms=1500, busy_ms=1900, steal_ms=100, stalled_us=0, throttled=0,
@@ -41,8 +43,12 @@ def taken(before: RawSample, after: RawSample) -> float:
     if wall_ms <= 0 or after.throttled > before.throttled or after.suspended_ms - before.suspended_ms > _SLEPT_MS:
         return math.inf
     others_ms = max((after.busy_ms - before.busy_ms) - (after.own_ms - before.own_ms), 0)
-    stalled_ms = (after.stalled_us - before.stalled_us) / 1e3
-    return max((others_ms + after.steal_ms - before.steal_ms) / wall_ms, stalled_ms / wall_ms)
+    return (others_ms + after.steal_ms - before.steal_ms) / wall_ms
+
+
+def stalled(before: RawSample, after: RawSample) -> float:
+    """Share of the time between two samples in which some task waited for memory."""
+    return (after.stalled_us - before.stalled_us) * 1e3 / max(after.now_ns - before.now_ns, 1)
 
 
 def windows(passes: Sequence[RawPass]) -> list[Window]:
@@ -51,27 +57,33 @@ def windows(passes: Sequence[RawPass]) -> list[Window]:
     for number, one in enumerate(passes):
         ends = np.concatenate([[0], np.cumsum(one.blocks)]).astype(int).tolist()
         found += [
-            Window(number, ends[before.pairs], ends[after.pairs], taken(before, after))
+            Window(number, ends[before.pairs], ends[after.pairs], taken(before, after), stalled(before, after))
             for before, after in pairwise(one.samples)
         ]
     return found
 
 
-def kept(raw: Raw, protocol: Protocol) -> tuple[list[Mask], Windows]:
-    """A mask of each pass's crops whose times count, and how many windows were left out.
+def kept(passes: Sequence[RawPass], protocol: Protocol) -> tuple[list[Mask], Windows]:
+    """A mask of each pass's crops that count, and how many windows were left out.
 
     The most disturbed windows go first, at most `most_dropped` of all, and a pass keeps one at least.
     """
-    every = windows(raw.passes)
-    masks = [np.ones(len(one.crops), dtype=np.bool_) for one in raw.passes]
-    disturbed = sorted((w for w in every if w.share > protocol.outside_share), key=lambda w: -w.share)
+    every = windows(passes)
+    masks = [np.ones(len(one.crops), dtype=np.bool_) for one in passes]
+    limit = protocol.outside_share
     left = [sum(w.number == number for w in every) for number in range(len(masks))]
     dropped = 0
-    for window in disturbed:
+    for window in sorted((w for w in every if w.taken > limit), key=lambda w: -w.taken):
         if dropped + 1 > protocol.most_dropped * len(every):
             break
         if left[window.number] > 1:
             masks[window.number][window.start : window.stop] = False
             left[window.number] -= 1
             dropped += 1
-    return masks, Windows(len(every), len(disturbed), dropped)
+    disturbed = sum(w.taken > limit or w.stalled > limit for w in every)
+    return masks, Windows(len(every), disturbed, dropped)
+
+
+def is_noisy(counted: Windows, protocol: Protocol) -> bool:
+    """Whether more was disturbed than may be left out."""
+    return counted.disturbed > protocol.most_dropped * counted.all

@@ -135,7 +135,7 @@ class Result(Part, frozen=True):
     f1: Interval  # other photos
     baseline_f1: float
     baseline_f1_frozen: bool
-    f1_difference: Interval  # submission - baseline, paired by photo; other photos
+    f1_difference: Interval  # submission - baseline_f1, paired by photo; other photos
     score: Interval  # rerun
     score_photos: Interval  # other photos
     score_error: float | None  # standard error of `score` on a rerun; None from one pass
@@ -252,6 +252,7 @@ class Raw(Part, frozen=True):
     alone: tuple[RawLeg, ...]
     floor: tuple[RawFloor, ...]
     history: History | None = None  # of this machine, as it was at the run
+    pilot: int = 0  # first passes, from which their number was fixed; 0: it was fixed without their times
 
 
 def canonical(record: Record) -> bytes:

@@ -125,4 +125,7 @@ def parse(text: bytes, source: str) -> Rules:
             value = getattr(section, name)
             if not (0 <= value < math.inf):
                 raise DataError(f"{source}: {name}: expected a finite number >= 0, got {value}")
+    for name in ("pilot_passes", "least_passes"):
+        if getattr(rules.protocol, name) < 2:
+            raise DataError(f"{source}: {name}: expected 2 or more, of one pass there is no interval")
     return rules

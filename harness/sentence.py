@@ -32,11 +32,13 @@ def sentence(time_ratio: Interval, f1_difference: Interval, score: Interval, sco
 
 
 def _speeds(ratio: Interval) -> str:
+    """The interval, in the direction of `speed`."""
     if ratio.low is None or ratio.high is None or ratio.low <= 0:
         return " (one pass: no interval)"
-    if ratio.high < 1 or (ratio.low <= 1 and ratio.value < 1):
-        return f" ({1 / ratio.high:.2f}-{1 / ratio.low:.2f})"
-    return f" ({ratio.low:.2f}-{ratio.high:.2f})"
+    tie = ": a tie" if ratio.low <= 1.0 <= ratio.high else ""
+    if "faster" in speed(ratio.value):
+        return f" ({1 / ratio.high:.2f}-{1 / ratio.low:.2f}{tie})"
+    return f" ({ratio.low:.2f}-{ratio.high:.2f}{tie})"
 
 
 def _others(difference: Interval) -> str:

@@ -4,6 +4,7 @@ The unit of replication is the pass, never the block or the crop: DESIGN in docs
 """
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -13,10 +14,11 @@ from numpy.typing import NDArray
 from harness.metrics import Floats, Ints, macro_f1
 
 CONFIDENCE = 0.95
-# Quantiles of F between which the variance of K passes agrees with the machine's history: then they are pooled.
-# Simulated (benchmarks/coverage.py): coverage .93-.97 whether a submission scatters .3 or 3 times as much as the
-# baseline did, and a tenth shorter where it scatters alike. Pooled whatever they say: .89, or half as wide again.
-_AGREES = (0.2, 0.7)
+# Quantiles of F between which the variance of K passes agrees with the machine's history: then they are pooled, from
+# so many degrees of freedom on. Simulated (docs/experiments/coverage.py): coverage .94-.95 whether a submission
+# scatters half or three times as much as the baseline did. Pooled whatever they say: .89, or half as wide again.
+_AGREES, _LEAST_DEGREES = (0.2, 0.6), 4
+_CHUNK = 250  # rows or draws at a time: the memory of a board of 10,000 entries
 
 
 class Interval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,19 +70,24 @@ def standard_error(values: Floats) -> float | None:
     return float(values.std(ddof=1) / math.sqrt(values.size))
 
 
-def mean_error(values: Floats, history: History | None = None) -> MeanError:
+def mean_error(values: Floats, history: History | None = None, pilot: int = 0) -> MeanError:
     """Standard error of the mean of K passes: their own, pooled with the machine's history where both agree.
 
-    >>> mean_error(np.array([1.0, 2.0, 3.0]))
-    MeanError(error=0.5773502691896258, degrees=2)
-    >>> mean_error(np.array([1.0, 2.0, 3.0]), History(1.0, 20)).degrees
-    22
+    `pilot`: so many first values fixed K; then their variance alone counts (Stein 1945: with that of all K, an
+    interval of 95 % covers 93).
+
+    >>> mean_error(np.array([1.0, 3.0]))
+    MeanError(error=1.0, degrees=1)
+    >>> mean_error(np.array([1.0, 2.0, 3.0, 4.0, 5.0]), History(2.5, 20)).degrees
+    24
     """
-    error, own = standard_error(values), values.size - 1
-    if error is None:
+    its = values[:pilot] if pilot else values
+    own = its.size - 1
+    if own < 1:
         return MeanError(None, 1)
-    variance = error**2 * values.size
-    if history is None or history.degrees < 1 or not _agree(variance, own, history):
+    variance = float(its.var(ddof=1))
+    error = math.sqrt(variance / values.size)
+    if history is None or history.degrees < 1 or own < _LEAST_DEGREES or not _agree(variance, own, history):
         return MeanError(error, own)
     degrees = own + history.degrees
     pooled = (own * variance + history.degrees * history.variance) / degrees
@@ -94,15 +101,15 @@ def _agree(variance: float, degrees: int, history: History) -> bool:
     return low <= variance <= high
 
 
-def geometric_mean_interval(log_ratios: Floats, history: History | None = None) -> Interval:
-    """exp of the mean of K log ratios with Student's t interval; see `mean_error` for its error.
+def geometric_mean_interval(log_ratios: Floats, spread: MeanError | None = None) -> Interval:
+    """exp of the mean of K log ratios with Student's t interval. `spread`: of `mean_error`; else the passes' own.
 
     Simulated coverage with K = 5 passes: .95 (bootstraps .84-.87).
 
     >>> geometric_mean_interval(np.log([2.0, 2.0])).value
     2.0
     """
-    mean, (error, degrees) = float(log_ratios.mean()), mean_error(log_ratios, history)
+    mean, (error, degrees) = float(log_ratios.mean()), spread or mean_error(log_ratios)
     if error is None:
         return Interval(math.exp(mean), None, None)
     half = t_critical(degrees) * error
@@ -187,6 +194,17 @@ def quantile_interval(value: float, draws: Floats) -> Interval:
     return Interval(value, float(low), float(high))
 
 
+def welch_degrees(errors: Floats, degrees: Ints) -> float:
+    """Degrees of freedom of a difference of two estimates: errors and degrees of both, shape (2,) (Welch 1947).
+
+    >>> welch_degrees(np.array([1.0, 1.0]), np.array([4, 4]))
+    8.0
+    """
+    squares = np.square(errors)
+    total = float(squares.sum())
+    return total**2 / float((squares**2 / degrees).sum()) if total else float(degrees.sum())
+
+
 def significantly_less(values: Floats, errors: Floats, degrees: Ints, seed: int = 0) -> NDArray[np.bool_]:
     """(m, m): [i, j] is True where value i is less than value j beyond doubt, all pairs taken together.
 
@@ -194,14 +212,33 @@ def significantly_less(values: Floats, errors: Floats, degrees: Ints, seed: int 
     Of m equally good entries any pair at all is told apart in at most 5 % of boards. An infinite error
     tells nothing: no pair of that entry is True.
     """
+    rows = list(_less_rows(values, errors, degrees, seed))
+    return np.concatenate(rows) if rows else np.zeros((0, 0), dtype=np.bool_)
+
+
+def times_less(values: Floats, errors: Floats, degrees: Ints, seed: int = 0) -> tuple[Ints, Ints]:
+    """How many others each is significantly less than, and greater than; (m,) both. No (m, m) array is made."""
+    less, greater = np.zeros(values.size, dtype=np.int64), np.zeros(values.size, dtype=np.int64)
+    start = 0
+    for rows in _less_rows(values, errors, degrees, seed):
+        less[start : start + len(rows)] = rows.sum(axis=1)
+        greater += rows.sum(axis=0)
+        start += len(rows)
+    return less, greater
+
+
+def _less_rows(values: Floats, errors: Floats, degrees: Ints, seed: int) -> Iterator[NDArray[np.bool_]]:
+    """The rows of `significantly_less`, some at a time."""
     known = np.isfinite(errors)
-    less = np.zeros((values.size, values.size), dtype=np.bool_)
-    if known.sum() < 2:
-        return less
-    wide = errors[known] * widening(degrees[known])
-    margins = simultaneous_critical(errors[known], degrees[known], seed) * np.hypot(wide[:, None], wide)
-    less[np.ix_(known, known)] = values[known][:, None] + margins < values[known]
-    return less
+    wide = np.full(values.size, math.inf)
+    if known.sum() > 1:
+        wide[known] = errors[known] * widening(degrees[known])
+        critical = simultaneous_critical(errors[known], degrees[known], seed)
+    else:
+        critical = 1.0
+    for start in range(0, values.size, _CHUNK):
+        stop = start + _CHUNK
+        yield values[start:stop, None] + critical * np.hypot(wide[start:stop, None], wide) < values
 
 
 def simultaneous_critical(errors: Floats, degrees: Ints, seed: int = 0, draws: int = 4000) -> float:
@@ -217,19 +254,20 @@ def simultaneous_critical(errors: Floats, degrees: Ints, seed: int = 0, draws: i
         return 0.0
     rng = np.random.default_rng(seed)
     widths = widening(degrees)
-    noise = rng.standard_t(np.maximum(degrees, 1), size=(draws, m)) / widths  # of the widened errors
     largest = np.zeros(draws)
     if m <= 64:
         wide = errors * widths
-        scaled = noise * wide
+        scaled = rng.standard_t(np.maximum(degrees, 1), size=(draws, m)) / widths * wide  # of the widened errors
         for i in range(m - 1):
             spread = np.hypot(wide[i], wide[i + 1 :])
             z = np.abs(scaled[:, i + 1 :] - scaled[:, i : i + 1]) / np.where(spread > 0, spread, 1.0)
             np.maximum(largest, z.max(axis=1), out=largest)
     else:
         # |a e_i - b e_j| with a^2 + b^2 = 1 is at most the root of e_i^2 + e_j^2, reached for opposite signs.
-        top, bottom = noise.max(axis=1), -noise.min(axis=1)
-        largest = np.hypot(np.maximum(top, 0.0), np.maximum(bottom, 0.0))
+        for start in range(0, draws, _CHUNK):
+            part = largest[start : start + _CHUNK]
+            noise = rng.standard_t(np.maximum(degrees, 1), size=(part.size, m)) / widths
+            part[:] = np.hypot(np.maximum(noise.max(axis=1), 0.0), np.maximum(-noise.min(axis=1), 0.0))
     return float(np.quantile(largest, CONFIDENCE))
 
 

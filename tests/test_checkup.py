@@ -26,6 +26,7 @@ def test_the_variance_is_pooled_over_checkups() -> None:
     assert known.history.degrees == 20 * 9
     assert known.checkups == 20
     assert known.bias == pytest.approx(0.0, abs=0.003)
+    assert known.between is not None
     assert known.between < 0.004
 
 

@@ -170,7 +170,7 @@ def test_a_frozen_baseline_f1_is_the_one_that_counts(the_rules: Rules) -> None:
     assert (result.baseline_f1, result.baseline_f1_frozen) == (0.7, True)
     assert "baseline_f1_moved" in result.flags, "the baseline of this run is always right"
     assert result.eligible
-    assert result.f1_difference.value < 0, "the difference is to what the baseline did here"
+    assert result.f1_difference.value == pytest.approx(result.f1.value - 0.7), "to the F1 that the score counts"
 
 
 def test_eligible_and_target_follow_the_rules(the_rules: Rules) -> None:

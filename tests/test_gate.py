@@ -24,6 +24,14 @@ def test_time(ratio: Interval, verdict: Verdict) -> None:
     assert judged(parse_gate("time:3%"), make_result(time_ratio=ratio)) is verdict
 
 
+@pytest.mark.parametrize("flag", ["noisy", "baseline_disturbed"])
+def test_a_time_that_is_doubtful_does_not_pass_but_may_fail(flag: str) -> None:
+    fine, slow = Interval(1.0, 0.99, 1.01), Interval(1.1, 1.08, 1.12)
+    assert judged(parse_gate("time:3%"), make_result(time_ratio=fine, flags=(flag,))) is Verdict.UNSURE
+    assert judged(parse_gate("time:3%"), make_result(time_ratio=slow, flags=(flag,))) is Verdict.FAIL
+    assert judged(parse_gate("f1:0.005"), make_result(f1_difference=Interval(0, 0, 0), flags=(flag,))) is Verdict.PASS
+
+
 @pytest.mark.parametrize(
     ("difference", "verdict"),
     [

@@ -13,13 +13,12 @@ from harness.cli.jobs import (
     IsolationOption,
     Wanted,
     habits_here,
-    keep,
+    judged_here,
     opened,
-    planned,
     seconds,
     with_submission,
 )
-from harness.cli.project import CHECKUPS, data_folder, read_rules, watching
+from harness.cli.project import CHECKUPS, data_folder, read_rules
 
 if TYPE_CHECKING:
     from harness.rules import Rules
@@ -48,7 +47,6 @@ def timing(
     Each checkup is kept; evaluate, duel and verify know the machine by those of the last seven days.
     """
     from harness import staging
-    from harness.judge import evaluate as judge
     from harness.judge.schedule import Budget
     from harness.paths import project_root
     from harness.report.checkup import checkup_text
@@ -60,11 +58,7 @@ def timing(
     plan = Budget(seconds(budget))
     with opened(root, rules, wanted) as job, with_submission(job, wanted) as both:
         before = habits_here(root, both)
-        with watching() as watch:
-            outcome = judge.evaluate(planned(both, plan, before._replace(history=None)), watch)
-        path = keep(root, outcome, CHECKUPS)
-        if outcome.error is not None:
-            raise outcome.error
+        outcome, path = judged_here(root, both, plan, before._replace(history=None), CHECKUPS)
         after = habits_here(root, both)
     print(checkup_text(outcome.record, after))
     print(f"  record      {path.relative_to(root)}")

@@ -11,12 +11,11 @@ from harness.cli.jobs import (
     IsolationOption,
     Wanted,
     habits_here,
-    keep,
+    judged_here,
     opened,
-    planned,
     with_submission,
 )
-from harness.cli.project import DUELS, data_folder, note, read_rules, watching
+from harness.cli.project import DUELS, data_folder, note, read_rules
 
 if TYPE_CHECKING:
     from harness.checkup import Habits
@@ -44,7 +43,6 @@ def duel(
     """
     from harness import staging
     from harness.gate import exit_code, judged, parse_gate
-    from harness.judge import evaluate as judge
     from harness.paths import project_root
     from harness.report.duel import duel_text
 
@@ -59,11 +57,7 @@ def duel(
     with opened(root, rules, wanted) as job, with_submission(job, wanted) as both:
         known = habits_here(root, both)
         plan = to_see(difference, _GATED if timed else _LOOKED, known, rules)
-        with watching() as watch:
-            outcome = judge.evaluate(planned(both, plan, known), watch)
-        path = keep(root, outcome, DUELS)
-    if outcome.error is not None:
-        raise outcome.error
+        outcome, path = judged_here(root, both, plan, known, DUELS)
     assert outcome.record.result is not None
     print(duel_text(outcome.record, gates, difference))
     print(f"  record      {path.relative_to(root)}")
@@ -84,7 +78,7 @@ def to_see(difference: float, power: float, known: "Habits", rules: "Rules") -> 
         return passes or most
 
     if known.history is None:
-        note("no checkup of this machine and data; a pilot fixes the passes (`harness doctor timing` makes one)")
+        note("too few checkups of this machine and data; a pilot fixes the passes (`harness doctor timing` makes one)")
         return Pilot(lambda log_ratios: enough(float(log_ratios.var(ddof=1))))
     return Exactly(enough(known.history.variance))
 

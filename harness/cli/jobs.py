@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from harness.cli.project import CHECKUPS, LOCAL, note
+from harness.cli.project import CHECKUPS, LOCAL, note, watching
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,9 +98,16 @@ def with_submission(job: "Job", wanted: Wanted) -> "Iterator[Job]":
         yield dataclasses.replace(job, submission=Entry(*entry))
 
 
-def planned(job: "Job", plan: "Plan", known: "Habits") -> "Job":
-    """The job with its number of passes, and with what this machine's checkups say."""
-    return dataclasses.replace(job, plan=plan, history=known.history)
+def judged_here(root: Path, job: "Job", plan: "Plan", known: "Habits", folder: Path = LOCAL) -> "tuple[Outcome, Path]":
+    """Runs a job whose packages are staged; what came of it and where its record is. Raises what ended it early."""
+    from harness.judge import evaluate as judge
+
+    with watching() as watch:
+        outcome = judge.evaluate(dataclasses.replace(job, plan=plan, history=known.history), watch)
+    path = keep(root, outcome, folder)
+    if outcome.error is not None:
+        raise outcome.error
+    return outcome, path
 
 
 def habits_here(root: Path, job: "Job") -> "Habits":

@@ -17,18 +17,17 @@ from harness.cli.jobs import (
     Wanted,
     announce,
     habits_here,
+    judged_here,
     keep,
     open_data,
     opened,
-    planned,
     seconds,
     with_submission,
 )
-from harness.cli.project import LOCAL, PUBLISHED, data_folder, note, read_rules, watching
+from harness.cli.project import LOCAL, PUBLISHED, data_folder, note, read_rules
 
 if TYPE_CHECKING:
     from harness.errors import HarnessError
-    from harness.judge.evaluate import Outcome
     from harness.judge.schedule import Plan
     from harness.rules import Rules
 
@@ -59,25 +58,19 @@ def evaluate(
     root = project_root()
     rules = read_rules(root)
     plan: Plan = pilot(rules) if official else Budget(seconds(budget))
-    if isolation is None and official:
-        isolation = Demanded(rules.isolation)
+    level = demanded(isolation, official, rules)
     package = staging.find(root, submission)
     rival = staging.find(root, baseline or rules.baseline)
-    wanted = Wanted(package, rival, data_folder(root, data), device, isolation, weights_of, baseline_weights_of)
+    wanted = Wanted(package, rival, data_folder(root, data), device, level, weights_of, baseline_weights_of)
     with contextlib.ExitStack() as stack:
         job = stack.enter_context(opened(root, rules, wanted))
         try:
-            job = stack.enter_context(with_submission(job, wanted))
+            both = stack.enter_context(with_submission(job, wanted))
         except SubmissionError as error:
-            outcome = judge.refused(job, error)
-        else:
-            job = planned(job, plan, habits_here(root, job))
-            watch = stack.enter_context(watching())
-            outcome = judge.evaluate(job, watch)
-    path = keep(root, outcome)
-    if outcome.error is not None:
-        raise outcome.error
-    report(root, outcome, rules, path)
+            keep(root, judge.refused(job, error))
+            raise
+        _, path = judged_here(root, both, plan, habits_here(root, both))
+    report(root, rules, path)
     if publish:
         moved = records.publish(path, root / PUBLISHED, rules)
         note(f"published: {moved.relative_to(root)}; `harness leaderboard --write` makes its boards")
@@ -91,15 +84,27 @@ def pilot(rules: "Rules") -> "Plan":
     return Pilot(lambda log_ratios: passes_for(log_ratios, rules.protocol.official_half_width))
 
 
-def report(root: Path, outcome: "Outcome", rules: "Rules", path: Path) -> None:
-    """Prints the verdict and where the record is."""
+def demanded(isolation: Demanded | None, official: bool, rules: "Rules") -> Demanded | None:
+    """The level to demand. Raises UsageError where an official run would have less than the rules ask."""
+    from harness.errors import UsageError
+
+    if not official:
+        return isolation
+    least = list(Demanded).index(Demanded(rules.isolation))
+    if isolation is not None and list(Demanded).index(isolation) > least:
+        raise UsageError(f"--official: expected isolation {rules.isolation} or stronger, got {isolation.value}")
+    return isolation or Demanded(rules.isolation)
+
+
+def report(root: Path, rules: "Rules", path: Path) -> None:
+    """Prints the verdict on a written record, and where it is."""
     from harness import records
     from harness.report import rank
     from harness.report.verdict import verdict
 
-    others = [r for folder in (LOCAL, PUBLISHED) for r in records.read_all(root / folder)[0]]
-    board = rank.board_of(outcome.record, others, rules)
-    print(verdict(outcome.record, rules, board))
+    record = records.read(path)
+    others = [its for folder in (LOCAL, PUBLISHED) for its in records.read_all(root / folder)[0]]
+    print(verdict(record, rules, rank.board_of(record, others, rules)))
     print(f"  record      {path.relative_to(root)}")
 
 

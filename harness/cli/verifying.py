@@ -10,18 +10,19 @@ from harness.cli.jobs import (
     Device,
     Wanted,
     habits_here,
-    keep,
+    judged_here,
     opened,
-    planned,
     seconds,
     with_submission,
 )
-from harness.cli.project import LOCAL, PUBLISHED, data_folder, note, read_rules, watching
+from harness.cli.project import CHECKUPS, DUELS, LOCAL, PUBLISHED, data_folder, note, read_rules
 
 if TYPE_CHECKING:
-    from harness.record import Record
+    from harness.judge.evaluate import Job
+    from harness.record import Raw, Record
+    from harness.rules import Rules
 
-NOT_VERIFIED = 6
+DIFFERENT = 6  # exit code
 _Path = Annotated[Path, typer.Argument(help="A record: leaderboard/…/NAME.json.")]
 
 
@@ -46,6 +47,8 @@ def compare(first: _Path, second: _Path) -> None:
 def verify(
     record: _Path,
     submission: Annotated[str | None, typer.Option(help="The package. Default: the record's name.")] = None,
+    baseline: Annotated[str | None, typer.Option(help="The baseline. Default: the record's name.")] = None,
+    data: Annotated[str | None, typer.Option(help="The data set. Default: the record's name.")] = None,
     budget: Annotated[str, typer.Option(help="Time to spend, like 45s or 2m.")] = "45s",
 ) -> int:
     """Run a record's package again here: the same answers, and a time ratio where the record predicts it?
@@ -53,8 +56,6 @@ def verify(
     Exit codes: 0 verified, 6 not.
     """
     from harness import records, staging
-    from harness.errors import DataError
-    from harness.judge import evaluate as judge
     from harness.judge.schedule import Budget
     from harness.paths import project_root
     from harness.report.against import verification, verified_text
@@ -64,59 +65,40 @@ def verify(
     before = _with_result(record)
     raw = records.read_raw(record, before)
     plan = Budget(seconds(budget))
-    level = None if before.isolation is None else Demanded(before.isolation.level)
     wanted = Wanted(
         staging.find(root, submission or before.submission.name),
-        staging.find(root, before.baseline.name),
-        data_folder(root, before.data.name),
+        staging.find(root, baseline or before.baseline.name),
+        data_folder(root, data or before.data.name),
         Device(before.machine.device),
-        level,
+        None if before.isolation is None else Demanded(before.isolation.level),
         before.submission.weights_of,
         before.baseline.weights_of,
     )
     with opened(root, rules, wanted) as job, with_submission(job, wanted) as both:
-        for what, then, now in (
-            ("data set", before.data.digest, both.exam.data.digest),
-            ("baseline", before.baseline.digest, both.baseline.package.digest),
-            ("submission", before.submission.digest, both.submission.package.digest),
-        ):
-            if then != now:
-                raise DataError(
-                    f"{record}: expected the {what} of the record ({then[:12]}), got another one here ({now[:12]}); "
-                    "check out the version that it was made with"
-                )
+        _check_same(record, before, both)
         known = habits_here(root, both)
-        with watching() as watch:
-            outcome = judge.evaluate(planned(both, plan, known), watch)
-        path = keep(root, outcome)
-    if outcome.error is not None:
-        raise outcome.error
+        outcome, path = judged_here(root, both, plan, known)
     assert outcome.raw is not None
     found = verification((before, raw), (outcome.record, outcome.raw), known.between)
     print(verified_text(before, outcome.record, found))
     print(f"  record      {path.relative_to(root)}")
-    return 0 if found.answers_hold and found.time_holds else NOT_VERIFIED
+    return 0 if found.holds else DIFFERENT
 
 
 def rescore(
-    write: Annotated[
-        bool, typer.Option("--write", help="Add what differs as new records beside the old ones.")
-    ] = False,
-) -> None:
-    """Derive every record again from its raw file, by the present rules: no run, no data set."""
-    import msgspec
+    write: Annotated[bool, typer.Option("--write", help="Add what differs as new records beside the old.")] = False,
+) -> int:
+    """Derive every record again from its raw file, by the present rules: no run, no data set.
 
-    import harness
+    Exit codes: 0 all are the same, or written with --write; 6 some differ.
+    """
     from harness import records
-    from harness.derive import derive
-    from harness.errors import DataError
     from harness.paths import project_root
-    from harness.report.against import same_run
 
     root = project_root()
     rules = read_rules(root)
-    same = 0
-    for folder in (PUBLISHED, LOCAL):
+    same = different = 0
+    for folder in (PUBLISHED, LOCAL, CHECKUPS, DUELS):
         read, problems = records.read_paths(root / folder)
         for problem in problems:
             note(f"harness: skipped: {problem}")
@@ -124,27 +106,59 @@ def rescore(
         for path, record in read.items():
             if record.result is None or record.digest in replaced:
                 continue
-            try:
-                raw = records.read_raw(path, record)
-            except DataError as error:
-                note(f"harness: skipped: {error.message}")
-                continue
-            result = derive(raw, rules)
-            if record.rules == rules.digest() and same_run(record.result, result):
+            again = _again(path, record, rules)
+            if again is None:
                 same += 1
                 continue
-            print(f"{path.relative_to(root)}: score {record.result.score.value:.4f}, now {result.score.value:.4f}")
+            different += 1
+            assert again[0].result is not None
+            now = again[0].result.score.value
+            print(f"{path.relative_to(root)}: score {record.result.score.value:.4f}, now {now:.4f}")
             if write:
-                again = msgspec.structs.replace(
-                    record,
-                    result=result,
-                    rules=rules.digest(),
-                    harness=harness.__version__,
-                    rescored_from=record.digest,
-                )
-                added = records.write(path.parent, again, raw)
-                note(f"wrote {added.relative_to(root)}")
-    print(f"{same} records are as the present rules derive them")
+                note(f"wrote {records.write(path.parent, *again).relative_to(root)}")
+    print(f"{same} as the present rules derive them, {different} not")
+    return DIFFERENT if different and not write else 0
+
+
+def _again(path: Path, record: "Record", rules: "Rules") -> "tuple[Record, Raw] | None":
+    """The record and its raw file as the present rules have them; None where nothing changes or can be read."""
+    import msgspec
+
+    import harness
+    from harness import records
+    from harness.derive import derive
+    from harness.errors import DataError
+    from harness.report.against import same_run
+
+    try:
+        raw = records.read_raw(path, record)
+    except DataError as error:
+        note(f"harness: skipped: {error.message}")
+        return None
+    raw = msgspec.structs.replace(raw, baseline_f1=rules.frozen_f1(record.data.digest, record.baseline.digest))
+    result = derive(raw, rules)
+    assert record.result is not None
+    if record.rules == rules.digest() and same_run(record.result, result):
+        return None
+    changes = {"result": result, "rules": rules.digest(), "harness": harness.__version__}
+    return msgspec.structs.replace(record, **changes, rescored_from=record.digest), raw
+
+
+def _check_same(path: Path, before: "Record", job: "Job") -> None:
+    """Raises DataError where what is here is not what the record was made of."""
+    from harness.errors import DataError
+
+    for what, then, now in (
+        ("rules", before.rules, job.rules.digest()),
+        ("data set", before.data.digest, job.exam.data.digest),
+        ("baseline", before.baseline.digest, job.baseline.package.digest),
+        ("submission", before.submission.digest, job.submission.package.digest),
+    ):
+        if then != now:
+            raise DataError(
+                f"{path}: expected the {what} of the record ({then[:12]}), got another here ({now[:12]}); "
+                "check out the version that it was made with"
+            )
 
 
 def _with_result(path: Path) -> "Record":

@@ -149,6 +149,7 @@ def _raw(job: Job, seed: int, measured: Measured) -> Raw:
         alone=tuple(measured.alone),
         floor=tuple(measured.floor),
         history=job.history,
+        pilot=measured.pilot,
     )
 
 

@@ -47,7 +47,7 @@ def describe(device: Literal["cpu", "cuda"], threads: int) -> Machine:
 
 
 def _cpu_model() -> str:
-    for line in (_text("/proc/cpuinfo") or "").splitlines():
+    for line in text_of("/proc/cpuinfo").splitlines():
         name, _, value = line.partition(":")
         if name.strip() in ("model name", "Processor", "cpu model"):
             return " ".join(value.split())
@@ -93,13 +93,27 @@ def _str(value: str | bytes) -> str:
     return value.decode() if isinstance(value, bytes) else value
 
 
-def _text(path: str) -> str | None:
+def gpu_throttled_ns() -> int:
+    """Nanoseconds in which heat or power held the first GPU's clocks down; 0 where it does not say."""
+    import pynvml  # noqa: PLC0415 (an extra)
+
+    total = 0
+    try:
+        handle = pynvml.nvmlDeviceGetHandleByIndex(0)
+        for policy in (pynvml.NVML_PERF_POLICY_THERMAL, pynvml.NVML_PERF_POLICY_POWER):
+            total += int(pynvml.nvmlDeviceGetViolationStatus(handle, policy).violationTime)
+    except pynvml.NVMLError:
+        return 0
+    return total
+
+
+def text_of(path: str | Path) -> str:
+    """A small file's text, "" where it cannot be read."""
     try:
         return Path(path).read_text()
     except OSError:
-        return None
+        return ""
 
 
 def _line(path: str) -> str | None:
-    text = _text(path)
-    return text.strip() if text else None
+    return text_of(path).strip() or None

@@ -2,20 +2,21 @@
 
 import contextlib
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
+from harness.derive import log_ratios
 from harness.errors import MachineError, SubmissionTimeout
 from harness.judge import schedule
 from harness.judge.channel import Crop
 from harness.judge.floor import Floor, median_crop
-from harness.judge.outside import sample
+from harness.judge.outside import Sampler
 from harness.judge.session import Session, Setting, Staged
-from harness.metrics import Floats, Ints
+from harness.metrics import Ints
 from harness.record import Isolation, RawFloor, RawLeg, RawPass, RawSample
 from harness.rules import Rules
 
@@ -98,7 +99,8 @@ class Bench:
             for side in sides:
                 with self._turn(side, sides):
                     self._settle(side, self.rules.protocol.warmup_crops)
-            samples = [self._sample(0)]
+            sampler = Sampler(self.setting.device)
+            samples = [sampler.sample(0, self.setting.clock.now_ns())]
             order = (0, 1) if plan.submission_first else (1, 0)
             for number, block in enumerate(plan.blocks):
                 pixels = [self._own(crop) for crop in block]
@@ -109,7 +111,7 @@ class Bench:
                     labels[which].extend(answers)
                     times[which].extend(spent)
                 self._check_total(sum(times[0]))
-                samples = self._sampled(samples, number + 1, len(plan.blocks))
+                samples = self._sampled(sampler, samples, number + 1, len(plan.blocks))
                 self.watch(text, (number + 1) / len(plan.blocks))
         return RawPass(
             first="submission" if plan.submission_first else "baseline",
@@ -122,16 +124,14 @@ class Bench:
             samples=tuple(samples),
         )
 
-    def _sample(self, pairs: int) -> RawSample:
-        return sample(pairs, self.setting.clock.now_ns())
-
-    def _sampled(self, samples: list[RawSample], pairs: int, of: int) -> list[RawSample]:
+    def _sampled(self, sampler: Sampler, samples: list[RawSample], pairs: int, of: int) -> list[RawSample]:
         """One sample more where a window is full or the pass ends; a short last window is part of the one before."""
-        age_ns = self.setting.clock.now_ns() - samples[-1].now_ns
-        if pairs < of:
-            return [*samples, self._sample(pairs)] if age_ns > _WINDOW_NS else samples
-        whole = samples if age_ns > _WINDOW_NS / 2 or len(samples) == 1 else samples[:-1]
-        return [*whole, self._sample(pairs)]
+        now_ns = self.setting.clock.now_ns()
+        age_ns = now_ns - samples[-1].now_ns
+        if pairs < of and age_ns <= _WINDOW_NS:
+            return samples
+        whole = samples[:-1] if pairs == of and age_ns < _WINDOW_NS / 2 and len(samples) > 1 else samples
+        return [*whole, sampler.sample(pairs, now_ns)]
 
     @contextlib.contextmanager
     def _turn(self, side: Session, sides: tuple[Session, Session]) -> Iterator[None]:
@@ -186,6 +186,7 @@ class Measured(NamedTuple):
     passes: list[RawPass]
     alone: list[RawLeg]
     floor: list[RawFloor]
+    pilot: int  # passes from which their number was fixed; 0 where it was not
 
 
 def measure(bench: Bench, labels: Ints, plan: schedule.Plan) -> Measured:
@@ -194,9 +195,10 @@ def measure(bench: Bench, labels: Ints, plan: schedule.Plan) -> Measured:
     `labels`: (test crops,), for strata only. The number of passes is fixed once, never by how the numbers look.
     """
     protocol, areas = bench.rules.protocol, bench.pixels.sizes.prod(axis=1)
+    cost = np.ones(labels.size)  # until the first pass says more
 
     def subset(size: int) -> Ints:
-        return schedule.subset(labels, areas, size, bench.rng)
+        return schedule.subset(labels, areas, cost, size, bench.rng)
 
     begun = bench.now_s()
     with bench.floor() as nulls:
@@ -207,6 +209,7 @@ def measure(bench: Bench, labels: Ints, plan: schedule.Plan) -> Measured:
         first_begun = bench.now_s()
         passes = [bench.interleaved(np.arange(labels.size), "pass 1")]
         floor += nulls.leg()
+        cost[list(passes[0].crops)] = passes[0].submission_ns
         timed_s = (sum(passes[0].submission_ns) + sum(passes[0].baseline_ns)) / 1e9
         size = schedule.later_crops(protocol.subset_crops, protocol.subset_s, timed_s / labels.size, labels.size)
 
@@ -215,6 +218,7 @@ def measure(bench: Bench, labels: Ints, plan: schedule.Plan) -> Measured:
                 passes.append(bench.interleaved(subset(size), f"pass {number} of {of}"))
                 floor.extend(nulls.leg())
 
+        pilot = 0
         match plan:
             case schedule.Budget(seconds):
                 pass_s = bench.now_s() - first_begun - timed_s * (1 - size / labels.size)
@@ -223,13 +227,9 @@ def measure(bench: Bench, labels: Ints, plan: schedule.Plan) -> Measured:
             case schedule.Exactly(count):
                 pass
             case schedule.Pilot(fix):
-                more(protocol.pilot_passes, f"{protocol.pilot_passes} or more")
-                count = min(fix(_log_ratios(passes)), protocol.most_passes)
+                pilot = protocol.pilot_passes
+                more(pilot, f"{pilot} or more")
+                count = min(fix(log_ratios(passes, floor, protocol)), protocol.most_passes)
         more(count, str(count))
         alone.append(bench.alone(subset(protocol.subset_crops), "baseline alone"))
-    return Measured(passes, alone, floor)
-
-
-def _log_ratios(passes: Sequence[RawPass]) -> Floats:
-    """Their spread alone is of interest here, to which the channel's floor adds nothing."""
-    return np.log([sum(one.submission_ns) / sum(one.baseline_ns) for one in passes])
+    return Measured(passes, alone, floor, pilot)

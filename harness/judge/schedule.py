@@ -47,19 +47,21 @@ def turns(crops: Ints, block: int, rng: np.random.Generator) -> Turns:
     return Turns(tuple(np.array_split(order, count)), bool(rng.integers(2)))
 
 
-def subset(labels: Ints, areas: Ints, size: int, rng: np.random.Generator) -> Ints:
-    """About `size` of the crops, stratified by class and size: a random start and a fixed step through (class, area).
+def subset(labels: Ints, areas: Ints, cost: Floats, size: int, rng: np.random.Generator) -> Ints:
+    """About `size` of the crops, stratified: a random start and a fixed step through (cost, class, area).
 
-    `labels`, `areas` (pixels): shape (n,). Returns sorted crop numbers, all of them for size >= n.
+    `labels`, `areas` (pixels), `cost` (the submission's times so far, taken by octaves), each (n,): a submission that
+    is slow on few crops has its share of them in each subset. Returns sorted crop numbers, all of them for size >= n.
 
-    >>> subset(np.array([0, 0, 1, 1]), np.array([1, 2, 1, 2]), 2, np.random.default_rng(0)).size
+    >>> subset(np.array([0, 0, 1, 1]), np.array([1, 2, 1, 2]), np.ones(4), 2, np.random.default_rng(0)).size
     2
     """
     n = labels.size
     if size >= n:
         return np.arange(n)
     shuffled = rng.permutation(n)  # so that ties are not always broken alike
-    order = shuffled[np.lexsort((areas[shuffled], labels[shuffled]))]
+    octaves = np.round(np.log2(np.maximum(cost / np.median(cost), 1e-9)))[shuffled]
+    order = shuffled[np.lexsort((areas[shuffled], labels[shuffled], octaves))]
     step = n / size
     picks = np.floor(rng.random() * step + step * np.arange(size)).astype(np.int64)
     return np.sort(order[np.minimum(picks, n - 1)])

@@ -9,9 +9,9 @@ import numpy as np
 
 from harness.metrics import Floats
 from harness.record import Raw, Record, Result
-from harness.report.clean import clean
-from harness.report.fields import field, with_ends
-from harness.stats import Interval, quantile_interval, t_critical
+from harness.report.clean import clean, shorten
+from harness.report.fields import WIDTH, field, with_ends
+from harness.stats import Interval, quantile_interval, t_critical, welch_degrees
 
 _ODD_ANSWERS = 0.002  # share of crops whose answer may differ on another machine: rounding, at a tie of two classes
 _NOT_THE_MACHINE = {"load_1min", "gpu_clock_mhz", "gpu_temperature_c"}
@@ -24,6 +24,7 @@ class Verification(NamedTuple):
     crops: int
     ratio: Interval  # second / first, 1 where nothing moved; the ends are those of the prediction
     differences: tuple[str, ...]  # of machine and versions
+    between_known: bool  # whether two checkups said how runs differ; if not, the time decides nothing
 
     @property
     def answers_hold(self) -> bool:
@@ -31,9 +32,14 @@ class Verification(NamedTuple):
         return self.answers_differ <= _ODD_ANSWERS * self.crops
 
     @property
-    def time_holds(self) -> bool:
+    def time_inside(self) -> bool:
         """Whether the second run's ratio lies where the first one predicts it."""
         return self.ratio.low is None or self.ratio.high is None or self.ratio.low <= 1.0 <= self.ratio.high
+
+    @property
+    def holds(self) -> bool:
+        """Answers as before, and a time that is not known to be another."""
+        return self.answers_hold and (self.time_inside or not self.between_known)
 
 
 def quotient(first: Result, second: Result, between: float = 0.0) -> Interval:
@@ -44,21 +50,24 @@ def quotient(first: Result, second: Result, between: float = 0.0) -> Interval:
     gap = math.log(second.time_ratio.value / first.time_ratio.value)
     if first.log_error is None or second.log_error is None:
         return Interval(math.exp(gap), None, None)
-    squares = np.array([first.log_error**2, second.log_error**2])
-    own = float(squares.sum())
-    degrees = own**2 / float((squares**2 / [first.degrees, second.degrees]).sum()) if own else 1e6
-    half = t_critical(max(int(degrees), 1)) * math.sqrt(own + 2.0 * between**2)
+    errors = np.array([first.log_error, second.log_error])
+    degrees = welch_degrees(errors, np.array([first.degrees, second.degrees]))
+    half = t_critical(max(int(degrees), 1)) * math.sqrt(float(np.square(errors).sum()) + 2.0 * between**2)
     return Interval(math.exp(gap), math.exp(gap - half), math.exp(gap + half))
 
 
 def f1_gap(first: Result, second: Result) -> Interval:
     """second's F1 less first's, on other photos: both on the same drawn ones."""
-    gap: Floats = np.array(second.drawn_f1) - np.array(first.drawn_f1)
+    common = min(len(first.drawn_f1), len(second.drawn_f1))
+    gap: Floats = np.array(second.drawn_f1[:common]) - np.array(first.drawn_f1[:common])
     return quantile_interval(second.f1.value - first.f1.value, gap)
 
 
-def verification(first: tuple[Record, Raw], second: tuple[Record, Raw], between: float) -> Verification:
-    """What the second run says of the first; both have results, of one package, baseline and data set."""
+def verification(first: tuple[Record, Raw], second: tuple[Record, Raw], between: float | None) -> Verification:
+    """What the second run says of the first; both have results, of one package, baseline and data set.
+
+    `between`: see `quotient`; None where the machine's checkups do not say.
+    """
     (before, raw), (after, again) = first, second
     assert before.result is not None
     assert after.result is not None
@@ -66,8 +75,9 @@ def verification(first: tuple[Record, Raw], second: tuple[Record, Raw], between:
     return Verification(
         answers_differ=sum(answers[crop] != others[crop] for crop in answers.keys() & others.keys()),
         crops=len(answers),
-        ratio=quotient(before.result, after.result, between),
+        ratio=quotient(before.result, after.result, between or 0.0),
         differences=tuple(_differences(before, after)),
+        between_known=between is not None,
     )
 
 
@@ -75,7 +85,10 @@ def verified_text(first: Record, second: Record, found: Verification) -> str:
     """A verification in a few lines of at most 80 columns."""
     assert first.result is not None
     assert second.result is not None
-    held = "verified" if found.answers_hold and found.time_holds else "NOT verified"
+    held = "verified" if found.holds else "NOT verified"
+    outside = "" if found.time_inside else ": outside"
+    if not found.time_inside and not found.between_known:
+        outside = ": outside what passes vary by; two checkups (doctor) say if runs do"
     too_many = "" if found.answers_hold else ": too many"
     f1s = f"{first.result.f1.value:.4f} then, {second.result.f1.value:.4f} now"
     lines = [
@@ -83,7 +96,7 @@ def verified_text(first: Record, second: Record, found: Verification) -> str:
         f"  answers     {found.answers_differ} of {found.crops} crops differ{too_many}",
         f"  F1          {f1s}",
         f"  time ratio  {first.result.time_ratio.value:.3f} then, {second.result.time_ratio.value:.3f} now",
-        f"              {with_ends(found.ratio, '.3f')}{'' if found.time_holds else ': outside'}",
+        f"              {with_ends(found.ratio, '.3f')}{outside}",
     ]
     for said in found.differences:
         lines += field("differs", said)
@@ -99,7 +112,7 @@ def compared_text(first: Record, second: Record, better: float) -> str:
     score = first.result.score.value - second.result.score.value
     return "\n".join(
         [
-            f"{names[0]} against {names[1]}",
+            shorten(f"{names[0]} against {names[1]}", WIDTH),
             f"  time ratio  {with_ends(quotient(second.result, first.result), '.3f')}",
             f"  F1          {with_ends(gap, '+.4f')} on other photos",
             f"  score       {score:+.4f}; P(better) {better:.3f} on a rerun",

@@ -13,7 +13,7 @@ from harness.stats import mean_error, seen
 
 _FEW, _MANY = 5, 20  # passes
 _BUSY = 0.3  # load that is more than a system's own
-_STEAL_SHARE = 0.1  # of windows in which others took the machine
+_DISTURBED_SHARE = 0.1  # of windows
 _LEAST_CORES = 2
 
 
@@ -30,8 +30,7 @@ def checkup_text(record: Record, known: Habits) -> str:
         f"  spread      {math.sqrt(variance):.2%} from pass to pass, {logs.size} passes",
         f"  interval    {_percent(ratio.half_width)} half-width, {logs.size} passes",
         f"  can see     {seen(variance, _FEW):.1%} with {_FEW} passes, {seen(variance, _MANY):.1%} with {_MANY}",
-        f"  left out    {result.windows.dropped} of {result.windows.all} seconds; others took the machine in "
-        f"{result.windows.disturbed}",
+        f"  left out    {result.windows.dropped} of {result.windows.all} windows; {result.windows.disturbed} disturbed",
     ]
     lines += _history(known)
     for said in advice(record):
@@ -45,7 +44,7 @@ def advice(record: Record) -> Iterator[str]:
     assert result is not None
     if machine.load_1min is not None and machine.load_1min > _BUSY * machine.cores:
         yield f"the load was {machine.load_1min:g} before the run: close what else runs"
-    if result.windows.all and result.windows.disturbed > _STEAL_SHARE * result.windows.all:
+    if result.windows.all and result.windows.disturbed > _DISTURBED_SHARE * result.windows.all:
         yield "other programs or other virtual machines took the cores: close them, or run at another time"
     if machine.governor not in (None, "performance"):
         yield f"the governor is {machine.governor}: sudo cpupower frequency-set -g performance"
@@ -63,8 +62,9 @@ def _history(known: Habits) -> list[str]:
         lines.append("              too few passes to know the machine by; run this again")
         return lines
     variance = known.history.variance
+    between = "unknown" if known.between is None else f"{known.between:.2%}"
     lines.append(
-        f"              spread {math.sqrt(variance):.2%}, between runs {known.between:.2%}, "
+        f"              spread {math.sqrt(variance):.2%}, between runs {between}, "
         f"bias {math.expm1(known.bias or 0.0):+.2%}"
     )
     return lines

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from harness.derive import FLAGS
 from harness.gate import Gate, judged, loss
 from harness.record import Record
-from harness.report.clean import clean
-from harness.report.fields import field, with_ends
+from harness.report.clean import clean, shorten
+from harness.report.fields import WIDTH, field, with_ends
 from harness.report.verdict import latency
 from harness.stats import Interval
 
@@ -23,7 +23,7 @@ def duel_text(record: Record, gates: Sequence[Gate], seen: float) -> str:
     first, second = clean(record.submission.name, 30), clean(record.baseline.name, 30)
     ratio, f1, passes = result.time_ratio, result.f1_difference, len(result.log_ratios)
     lines = [
-        f"{first} against {second} on {clean(record.data.name, 20)}",
+        shorten(f"{first} against {second} on {clean(record.data.name, 20)}", WIDTH),
         f"  time ratio  {with_ends(ratio, '.3f')}, {passes} passes to see {seen:.1%}",
         f"  F1          {with_ends(f1, '+.4f')} on other photos",
         f"  latency     {latency(result.submission_latency)}",

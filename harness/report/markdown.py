@@ -44,7 +44,8 @@ def _board(board: Board) -> str:
     f1 = "no result yet" if board.baseline_f1 is None else f"F1 {board.baseline_f1:.4f}, {frozen}"
     floor = "" if board.least_f1 is None else f"; eligible from F1 {board.least_f1:.4f}"
     shown = dict(zip((row.submission.digest for row in board.rows), ranks(board.rows), strict=True))
-    said = [(row.submission.name, remark) for row in board.rows for remark in explanations(row)]
+    said = [(row.submission.name, row.summary) for row in board.rows if row.summary is not None]
+    said += [(row.submission.name, remark) for row in board.rows for remark in explanations(row)]
     return "\n".join(
         [
             f"## {escape(board.data)}: {escape(key.scenario)} on {escape(board.machine)}",

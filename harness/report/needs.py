@@ -9,7 +9,10 @@ from harness.score import sigmoid
 
 
 class Needs(NamedTuple):
-    """To reach the score of the entry just above. `ms` and `f1` are None where that alone cannot do it."""
+    """To reach the score of the entry just above, more than a share of its rank takes.
+
+    `ms` and `f1` are None where that alone cannot do it.
+    """
 
     rank: int
     name: str
@@ -23,7 +26,11 @@ def next_rank(row: Row, board: Board, rules: Rules) -> Needs | None:
     """What `row` needs for the next better rank of its board; None where it is first or not ranked."""
     if row.rank is None or row.score is None or row.f1 is None or row.time_ratio is None or board.baseline_f1 is None:
         return None
-    above = [other for other in board.rows if other.rank is not None and other.rank < row.rank and other.score]
+    above = [
+        other
+        for other in board.rows  # an erratic entry may share a better rank at a worse score
+        if other.rank is not None and other.rank < row.rank and other.score and other.score.value < row.score.value
+    ]
     if not above:
         return None
     rival = max(above, key=lambda other: (other.rank or 0, other.score.value if other.score else 0.0))

@@ -15,13 +15,18 @@ from harness.stats import CONFIDENCE
 
 def drawn_f1(results: Sequence[Result]) -> Floats:
     """(draws,): F1 on the drawn photos, the mean of a package's records; all records draw alike."""
-    mean: Floats = np.mean([result.drawn_f1 for result in results], axis=0)
-    return mean
+    return _mean([result.drawn_f1 for result in results])
 
 
 def drawn_baseline_f1(results: Sequence[Result]) -> Floats:
     """(draws,): the baseline's F1 on the drawn photos, the mean of a board's records."""
-    mean: Floats = np.mean([result.drawn_baseline_f1 for result in results], axis=0)
+    return _mean([result.drawn_baseline_f1 for result in results])
+
+
+def _mean(drawn: Sequence[Sequence[float]]) -> Floats:
+    """Of as many draws as all have: another version of harness may have kept fewer."""
+    common = min(map(len, drawn))
+    mean: Floats = np.mean([its[:common] for its in drawn], axis=0)
     return mean
 
 
@@ -30,7 +35,7 @@ def photo_ranks(f1: Floats, time_ratios: Floats, baseline_f1: Floats, rule: Scor
 
     `f1`: (m, draws), `baseline_f1`: (draws,), both on the same drawn photos; `time_ratios`: (m,).
     """
-    draws = range(f1.shape[1])
+    draws = range(min(f1.shape[1], baseline_f1.size))
     scores = np.array(
         [
             [score(float(its[d]), float(ratio), float(baseline_f1[d]), rule) for d in draws]

@@ -13,13 +13,14 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.derive import FLAGS
+from harness.metrics import Floats
 from harness.record import Latency, Package, Record, Result
 from harness.report.board import Row
 from harness.report.clean import clean
 from harness.rules import Rules
-from harness.score import score, sigmoid
+from harness.score import f1_slope, score
 from harness.sentence import sentence
-from harness.stats import Interval, error_interval, geometric_mean_interval, mean_error, standard_error
+from harness.stats import Interval, MeanError, error_interval, geometric_mean_interval, mean_error, standard_error
 
 DISTURBED = "baseline_disturbed"  # the flag of a record that is not ranked
 
@@ -29,7 +30,6 @@ class Scale(NamedTuple):
 
     rules: Rules | None
     baseline_f1: float
-    frozen: bool = False  # that F1, in the rules
 
 
 class _Run(NamedTuple):
@@ -46,8 +46,8 @@ def result_row(records: Sequence[Record], scale: Scale, local: Container[str] = 
     pooled = sound or everything
     results = [run.result for run in pooled]
     logs = np.concatenate([np.array(result.log_ratios) for result in results])
-    history = results[-1].history
-    ratio, spread = geometric_mean_interval(logs, history), mean_error(logs, history)
+    spread = _spread(results, logs)
+    ratio = geometric_mean_interval(logs, spread)
     f1 = _mean_interval([result.f1 for result in results])
     value, error = _score(results, spread.error, ratio.value, f1.value, scale)
     eligible, target_met, steady = _verdicts(results, ratio, f1.value, scale)
@@ -146,9 +146,15 @@ def _score(
     value = score(f1, ratio, scale.baseline_f1, rule)
     if log_error is None:
         return value, None
-    height = sigmoid(rule.f1_slope * (scale.baseline_f1 - f1))
-    slope = rule.f1_slope * height * (1.0 - height)
+    slope = f1_slope(f1, scale.baseline_f1, rule)
     return value, math.hypot(rule.time_weight * ratio * log_error, _f1_part(results, slope, rule.time_weight))
+
+
+def _spread(results: Sequence[Result], logs: Floats) -> MeanError:
+    """The error of one record is its own, of several that of all passes, with the newest one's history."""
+    if len(results) == 1:
+        return MeanError(results[0].log_error, results[0].degrees)
+    return mean_error(logs, results[-1].history)
 
 
 def _f1_part(results: Sequence[Result], slope: float, time_weight: float) -> float:

@@ -20,7 +20,7 @@ from harness.report.photos import drawn_baseline_f1, drawn_f1, photo_ranks
 from harness.report.pool import DISTURBED, Scale, failure_row, mean, mean_latency, result_row
 from harness.rules import Rules
 from harness.score import score
-from harness.stats import significantly_less
+from harness.stats import times_less, welch_degrees
 
 _NO_ISOLATION = "none"  # in the key of a run that ended before a worker came up
 
@@ -28,14 +28,12 @@ _NO_ISOLATION = "none"  # in the key of a run that ended before a worker came up
 def boards(records: Iterable[Record], rules: Rules, local: Container[str] = ()) -> tuple[Board, ...]:
     """One board a key, in the order of data, machine and key. `local`: digests of records not published."""
     ordered = sorted({r.digest: r for r in records}.values(), key=lambda r: (r.created_utc, r.digest))
-    replaced = {(record.rescored_from, record.rules) for record in ordered}
-    ordered = [record for record in ordered if (record.digest, record.rules) not in replaced]
-    made = (_board(key, group, rules, local) for key, group in _by_key(ordered).items())
+    made = (_board(key, group, rules, local) for key, group in _by_key(_one_a_run(ordered)).items())
     return tuple(sorted(made, key=lambda board: (board.data, board.machine, board.key)))
 
 
 def board_of(record: Record, others: Iterable[Record], rules: Rules) -> Board:
-    """The board that a record is on, together with others."""
+    """The board that a written record is on, together with others."""
     key = record.key()
     (board,) = boards([record, *(other for other in others if other.key() == key)], rules)
     return board
@@ -46,7 +44,7 @@ def better(first: Record, second: Record, rules: Rules) -> float:
     present = rules if first.rules == rules.digest() else None
     frozen = None if present is None else present.frozen_f1(first.data.digest, first.baseline.digest)
     measured = [record.result.baseline_f1 for record in (first, second) if record.result is not None]
-    scale = Scale(present, mean(measured) if frozen is None else frozen, frozen is not None)
+    scale = Scale(present, mean(measured) if frozen is None else frozen)
     return p_better(result_row([first], scale), result_row([second], scale))
 
 
@@ -64,9 +62,24 @@ def p_better(a: Row, b: Row) -> float:
     gap, spread = b.score.value - a.score.value, math.hypot(a.score_error, b.score_error)
     if spread == 0.0:
         return 0.5 + 0.5 * float(np.sign(gap))
-    first, second = a.score_error / spread, b.score_error / spread
-    degrees = 1.0 / (first**4 / a.degrees + second**4 / b.degrees)
+    degrees = welch_degrees(np.array([a.score_error, b.score_error]), np.array([a.degrees, b.degrees]))
     return float(stdtr(degrees, gap / spread))
+
+
+def _one_a_run(ordered: Sequence[Record]) -> list[Record]:
+    """Of the records of one run under one key the last rescored one: a run's passes count once.
+
+    A run is known by its time, seed and package, so that a record cannot name another package's as its former self.
+    """
+    runs: dict[object, Record] = {}
+    for record in ordered:
+        run = (record.created_utc, record.seed, record.submission, record.key())
+        former = runs.get(run)
+        if record.result is None:
+            runs[record.digest] = record
+        elif former is None or record.rescored_from is not None:
+            runs[run] = record
+    return list(runs.values())
 
 
 def _by_key(ordered: Sequence[Record]) -> dict[BoardKey, list[Record]]:
@@ -90,7 +103,7 @@ def _board(key: BoardKey, records: Sequence[Record], rules: Rules, local: Contai
     frozen = None if present is None else present.frozen_f1(key.data, key.baseline)
     measured = mean([result.baseline_f1 for result in results]) if results else None
     baseline_f1 = measured if frozen is None else frozen
-    rows = _rows(records, Scale(present, 0.0 if baseline_f1 is None else baseline_f1, frozen is not None), local)
+    rows = _rows(records, Scale(present, 0.0 if baseline_f1 is None else baseline_f1), local)
     newest = records[-1]
     return Board(
         key=key,
@@ -120,7 +133,7 @@ def _rows(records: Sequence[Record], scale: Scale, local: Container[str]) -> tup
     ranked = _ranked([row for row in rows if row.status == "ok" and row.reason is None])
     if scale.rules is not None:
         results = {record.digest: record.result for record in records if record.result is not None}
-        ranked = _on_other_photos(ranked, results, scale, scale.rules)
+        ranked = _on_other_photos(ranked, results, scale.rules)
     unranked = [row for row in rows if row.status == "ok" and row.reason is not None]
     failed = [row for row in rows if row.status != "ok"]
     return (
@@ -140,25 +153,24 @@ def _ranked(rows: Sequence[Row]) -> list[Row]:
     values = np.array([_value(row) for row in rows])
     errors = np.array([math.inf if row.score_error is None else row.score_error for row in rows])
     degrees = np.array([row.degrees for row in rows], dtype=np.int64)
-    less = significantly_less(values, errors, degrees)
-    best = (1 + less.sum(axis=0)).tolist()  # column j: who is better than j
-    worst = (len(rows) - less.sum(axis=1)).tolist()
+    worse, ahead = times_less(values, errors, degrees)
+    best, worst = (1 + ahead).tolist(), (len(rows) - worse).tolist()
     return [
         msgspec.structs.replace(row, rank=low, rank_low=low, rank_high=high)
         for row, low, high in zip(rows, best, worst, strict=True)
     ]
 
 
-def _on_other_photos(rows: Sequence[Row], results: Mapping[str, Result], scale: Scale, rules: Rules) -> list[Row]:
+def _on_other_photos(rows: Sequence[Row], results: Mapping[str, Result], rules: Rules) -> list[Row]:
     """The rows with the range of ranks that other test photos would give."""
     if not rows:
         return []
     its = [[results[digest] for digest in row.records] for row in rows]
     baseline = drawn_baseline_f1([result for group in its for result in group])
-    if scale.frozen:
-        baseline = np.full_like(baseline, scale.baseline_f1)
     ratios = np.array([math.nan if row.time_ratio is None else row.time_ratio.value for row in rows])
-    low, high = photo_ranks(np.stack([drawn_f1(group) for group in its]), ratios, baseline, rules.score)
+    drawn = [drawn_f1(group) for group in its]
+    common = min(one.size for one in drawn)
+    low, high = photo_ranks(np.stack([one[:common] for one in drawn]), ratios, baseline, rules.score)
     return [
         msgspec.structs.replace(row, photo_rank_low=best, photo_rank_high=worst)
         for row, best, worst in zip(rows, low.tolist(), high.tolist(), strict=True)

@@ -1,5 +1,6 @@
 """A board as plain text of at most 80 columns."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from harness.derive import FLAGS
@@ -26,8 +27,8 @@ def text(boards: Iterable[Board]) -> str:
 
 def ranks(rows: Sequence[Row]) -> list[str]:
     """Each row's rank as it is shown: "1", "2=" where it is shared, "-" where the row is not ranked."""
-    all_ranks = [row.rank for row in rows]
-    return ["-" if r is None else f"{r}=" if all_ranks.count(r) > 1 else str(r) for r in all_ranks]
+    counts = Counter(row.rank for row in rows)
+    return ["-" if row.rank is None else f"{row.rank}=" if counts[row.rank] > 1 else str(row.rank) for row in rows]
 
 
 def span(low: int | None, high: int | None) -> str:

@@ -3,8 +3,8 @@
 from harness.derive import FLAGS
 from harness.record import Latency, Record, Result
 from harness.report.board import Board
-from harness.report.clean import clean
-from harness.report.fields import ends, field, with_ends
+from harness.report.clean import clean, shorten
+from harness.report.fields import WIDTH, ends, field, with_ends
 from harness.report.needs import next_rank
 from harness.report.text import span
 from harness.rules import Rules
@@ -22,7 +22,7 @@ def verdict(record: Record, rules: Rules, board: Board) -> str:
     names = clean(record.submission.name, 40), clean(record.data.name, 20), clean(record.baseline.name, 30)
     awake = "" if machine.idle_states_held_off else "; cores may sleep between crops"
     lines = [
-        "{} on {}, baseline {}".format(*names),
+        shorten("{} on {}, baseline {}".format(*names), WIDTH),
         *_rows(result, rules),
         f"  isolation   {isolation}; {machine.device}, {machine.threads} threads{awake}",
     ]
@@ -30,32 +30,41 @@ def verdict(record: Record, rules: Rules, board: Board) -> str:
         lines.append(f"  transfer    weights of {clean(record.submission.weights_of, 40)}")
     for name in result.flags:
         lines += field("flag", f"{name}: {FLAGS[name]}")
-    if result.windows.dropped:
-        lines.append(
-            f"  left out    {result.windows.dropped} of {result.windows.all} seconds, in which others took the machine"
-        )
-    lines += _placed(record, rules, board)
-    return "\n".join(lines)
+    windows = result.windows
+    if windows.dropped:
+        lines += field("left out", f"{windows.dropped} of {windows.all} windows, in which others took the machine")
+    placed = _placed(record, rules, board)
+    return "\n".join([*lines, *placed, *field("so", f"{result.summary}{_rank(record, board)}{_met(result)}")])
+
+
+def _rank(record: Record, board: Board) -> str:
+    row = next(row for row in board.rows if row.submission.digest == record.submission.digest)
+    if row.rank is None:
+        return ""
+    of = sum(other.rank is not None for other in board.rows)
+    shared = " (shared)" if sum(other.rank == row.rank for other in board.rows) > 1 else ""
+    return f"; rank {row.rank} of {of}{shared}"
+
+
+def _met(result: Result) -> str:
+    return ", target met" if result.target_met else ""
 
 
 def _placed(record: Record, rules: Rules, board: Board) -> list[str]:
-    """The rank here, and what the next one would take; nothing for a row that is not ranked."""
-    row = next(
-        row for row in board.rows if record.digest in row.records or row.submission.digest == record.submission.digest
-    )
+    """The ranks on other photos, and what the next rank would take; nothing for a row that is not ranked."""
+    row = next(row for row in board.rows if row.submission.digest == record.submission.digest)
     if row.rank is None:
         return []
-    of = sum(other.rank is not None for other in board.rows)
-    shared = ", shared" if sum(other.rank == row.rank for other in board.rows) > 1 else ""
-    photos = span(row.photo_rank_low, row.photo_rank_high)
-    lines = [f"  rank        {row.rank} of {of}{shared}; {photos or '?'} on other photos"]
+    lines = [f"  rank        {span(row.rank_low, row.rank_high)} on a rerun"]
+    if photos := span(row.photo_rank_low, row.photo_rank_high):
+        lines[0] += f", {photos} on other photos"
     needs = next_rank(row, board, rules)
     if needs is not None:
         ways = [] if needs.ms is None else [f"{needs.ms:.3g} ms less a crop"]
         ways += [] if needs.f1 is None else [f"{needs.f1:.4f} more F1"]
         way = " or ".join(ways) or "both less time and more F1"
-        resolved = "" if needs.resolved is None else f"; a rerun moves the score by ±{needs.resolved:.4f}"
-        lines += field("next", f"rank {needs.rank} ({needs.name}, {needs.score:.4f}) needs {way}{resolved}")
+        resolved = "" if needs.resolved is None else f"; a rerun moves this score by ±{needs.resolved:.4f}"
+        lines += field("next", f"the score of {needs.name}, rank {needs.rank}, takes {way}{resolved}")
     return lines
 
 

@@ -10,13 +10,14 @@ _GONE = ("Z", "X", "")
 
 def children(pid: int) -> list[int]:
     """Live children of a process, from /proc; those that vanish meanwhile are left out."""
-    found = []
+    found: list[int] = []
     try:
-        for task in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{task}/children", "rb") as file:
-                found += [int(child) for child in file.read().split()]
+        tasks = os.listdir(f"/proc/{pid}/task")
     except OSError:
         return found
+    for task in tasks:  # one thread may vanish while the others still have children
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{task}/children", "rb") as file:
+            found += [int(child) for child in file.read().split()]
     return found
 
 

@@ -129,16 +129,20 @@ def test_rescore_needs_neither_a_run_nor_the_data_set(judged: Project) -> None:
 
     judged.run("evaluate", "sharp", "--budget", "1s")
     shutil.rmtree(judged.root / "data")
-    assert "1 records are as the present rules derive them" in judged.run("rescore").stdout
+    assert "1 as the present rules derive them, 0 not" in judged.run("rescore").stdout
     rules = judged.root / "baselines" / "rules.toml"
     rules.write_text(rules.read_text().replace("time_weight = 0.5", "time_weight = 1.0"))
-    assert "score" in judged.run("rescore").stdout
+    assert "0 as the present rules derive them, 1 not" in judged.run("rescore", code=6).stdout
     assert len(records(judged)) == 1
     judged.run("rescore", "--write")
     old, new = (json.loads(path.read_text()) for path in records(judged))
     assert new["rescored_from"] == old["digest"]
     assert new["result"]["score"]["value"] > old["result"]["score"]["value"]
-    assert "1 records are as" in judged.run("rescore").stdout
+    assert "1 as the present rules derive them, 0 not" in judged.run("rescore").stdout
+    rules.write_text(rules.read_text().replace("time_weight = 1.0", "time_weight = 0.5"))
+    judged.run("rescore", "--write")
+    boards = json.loads(judged.run("leaderboard", "--format", "json").stdout)
+    assert {row["runs"] for board in boards for row in board["rows"]} == {1}  # a run's passes count once
 
 
 def test_an_official_run_fixes_its_passes_by_a_pilot(judged: Project) -> None:
@@ -149,11 +153,17 @@ def test_an_official_run_fixes_its_passes_by_a_pilot(judged: Project) -> None:
     assert len(json.loads(path.read_text())["result"]["log_ratios"]) == 3
 
 
+def test_an_official_run_has_the_isolation_that_the_rules_ask(judged: Project) -> None:
+    said = judged.error("evaluate", "sharp", "--official", "--isolation", "process", code=2)
+    assert "expected isolation bwrap or stronger, got process" in said
+
+
 def test_a_verdict_has_a_sentence_a_rank_and_what_the_next_one_takes(judged: Project) -> None:
     judged.run("evaluate", "sharp", "--budget", "1s")
     said = judged.run("evaluate", "slow", "--budget", "1s").stdout
-    assert re.search(r"rank +2 of 2", said)
-    assert re.search(r"next +rank 1 \(sharp, [\d.]+\) needs [\d.]+ ms less a crop", said)
+    words = " ".join(said.split())
+    assert re.search(r"so \d[\d.]*x slower than the baseline .*; score .*; rank 2 of 2", words)
+    assert re.search(r"next the score of sharp, rank 1, takes [\d.]+ ms less a crop", words)
     assert "on other photos" in said
     result = json.loads(records(judged)[-1].read_text())["result"]
     assert "x slower than the baseline" in result["summary"]

@@ -32,7 +32,7 @@ def test_a_subset_has_the_classes_and_sizes_of_the_whole(counts: list[int], seed
     rng = np.random.default_rng(seed)
     areas = rng.integers(1, 10_000, labels.size)
     size = data.draw(st.integers(1, labels.size))
-    picked = schedule.subset(labels, areas, size, rng)
+    picked = schedule.subset(labels, areas, np.ones(labels.size), size, rng)
     assert picked.size == size
     assert np.unique(picked).size == size
     for label, count in enumerate(counts):
@@ -45,7 +45,7 @@ def test_subsets_are_drawn_anew_and_cover_every_crop_in_the_end() -> None:
     labels, areas = np.repeat([0, 1], 100), np.arange(200)
     counts = np.zeros(200, int)
     for _ in range(100):
-        counts[schedule.subset(labels, areas, 50, rng)] += 1
+        counts[schedule.subset(labels, areas, np.ones(labels.size), 50, rng)] += 1
     assert counts.min() > 5
     assert counts.max() < 60
 
@@ -70,3 +70,11 @@ def test_a_slow_drift_of_5_percent_moves_a_pass_by_less_than_half_a_percent(drif
                     spent[side] += cost
                     now += cost
         assert abs(spent[0] / spent[1] - 1.0) < 0.005
+
+
+def test_crops_that_are_slow_have_their_share_of_each_subset() -> None:
+    rng = np.random.default_rng(0)
+    labels, areas = rng.integers(0, 6, 600), rng.integers(100, 10_000, 600)
+    cost = np.where(np.arange(600) % 100 == 7, 50.0, 1.0) * rng.uniform(0.9, 1.1, 600)
+    slow = [int((cost[schedule.subset(labels, areas, cost, 200, rng)] > 10).sum()) for _ in range(200)]
+    assert min(slow) == max(slow) == 2  # a third of six; at random 0 to 5

@@ -46,10 +46,15 @@ def test_the_same_run_verifies_itself_and_another_does_not() -> None:
     found = verification(first, first, 0.0)
     assert (found.answers_differ, found.crops) == (0, 60)
     assert found.answers_hold
-    assert found.time_holds
+    assert found.holds
     assert "a on trash: verified" in verified_text(first[0], first[0], found)
     slow = verification(first, make_run("a", make_raw(seed=1, ratio=1.2)), 0.0)
-    assert not slow.time_holds
+    assert not slow.time_inside
+    assert not slow.holds
+    unknown = verification(first, make_run("a", make_raw(seed=1, ratio=1.2)), None)
+    assert not unknown.time_inside
+    assert unknown.holds
+    assert "two checkups" in verified_text(first[0], first[0], unknown)
     other = verification(first, make_run("a", make_raw(seed=2)), 0.0)
     assert other.answers_differ > 1
     assert not other.answers_hold
