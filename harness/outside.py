@@ -18,6 +18,7 @@ from harness.record import RawPass, RawSample, Windows
 from harness.rules import Protocol
 
 Mask = NDArray[np.bool_]
+_LEAST_MS = 500  # the kernel counts in steps of 10 ms on each core: a shorter window says nothing of shares
 _SLEPT_MS = 1000  # clocks that count sleep and those that do not differ by less
 
 
@@ -42,6 +43,8 @@ def taken(before: RawSample, after: RawSample) -> float:
     wall_ms = (after.now_ns - before.now_ns) / 1e6
     if wall_ms <= 0 or after.throttled > before.throttled or after.suspended_ms - before.suspended_ms > _SLEPT_MS:
         return math.inf
+    if wall_ms < _LEAST_MS:
+        return 0.0
     others_ms = max((after.busy_ms - before.busy_ms) - (after.own_ms - before.own_ms), 0)
     return (others_ms + after.steal_ms - before.steal_ms) / wall_ms
 

@@ -31,8 +31,9 @@ from harness.gate import judged, parse_gate
 from harness.judge.evaluate import Entry, Exam, Job, evaluate
 from harness.judge.isolation import choose
 from harness.judge.measure import Pixels
-from harness.judge.schedule import Exactly
+from harness.judge.schedule import Exactly, Pilot, Plan
 from harness.record import DataId, Result
+from harness.stats import passes_to_see
 
 ROOT = Path(__file__).resolve().parents[2]
 CLASSES = ("Metal", "Paper", "Paperpack", "Plastic", "Plasticbag", "Styrofoam")
@@ -122,15 +123,15 @@ class Bench:
             shutil.copy(ROOT / "submissions" / "mbv3_cut" / "mobilenetv3_cut.yaml", path)
         return path
 
-    def run(self, submission: str, baseline: str) -> Result:
-        """One evaluation of fresh packages."""
+    def run(self, submission: str, baseline: str, plan: Plan | None = None) -> Result:
+        """One evaluation of fresh packages; of `passes` passes, unless the plan says otherwise."""
         with contextlib.ExitStack() as stack:
             sides = [
                 Entry(*stack.enter_context(staging.staged(self.package(code), TARGET, RULES.limits)))
                 for code in (submission, baseline)
             ]
             null = stack.enter_context(staging.staged(ROOT / "baselines" / "null", TARGET, RULES.limits))[1]
-            job = Job(*sides, null, self.exam, RULES, self.sandbox, plan=Exactly(self.passes))
+            job = Job(*sides, null, self.exam, RULES, self.sandbox, plan=plan or Exactly(self.passes))
             outcome = evaluate(job, unseen)
         if outcome.error is not None:
             raise outcome.error
@@ -238,6 +239,13 @@ def disturbers(bench: Bench, options: argparse.Namespace) -> str:
 def gate(bench: Bench, options: argparse.Namespace) -> str:
     """time:3% on identical code and on code that is 6 % slower."""
     asked, said = parse_gate("time:3%"), []
+    protocol = RULES.protocol
+
+    def enough(logs: np.ndarray) -> int:
+        """As `harness duel` without a checkup."""
+        least, most = protocol.pilot_passes, protocol.most_passes
+        return passes_to_see(float(logs.var(ddof=1)), asked.tolerance, least, most, 0.95) or most
+
     base = spinning(str(options.spin))
     for name, code, count in (
         ("identical", base, options.count),
@@ -245,7 +253,7 @@ def gate(bench: Bench, options: argparse.Namespace) -> str:
     ):
         verdicts = []
         for _ in range(count):
-            result = bench.run(code, base)
+            result = bench.run(code, base, Pilot(enough))
             verdicts.append(str(judged(asked, result)))
             line("gate", result, case=name, verdict=verdicts[-1])
         said.append(

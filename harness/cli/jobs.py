@@ -221,8 +221,11 @@ def _staged_baseline(package: Path, target: "Target", limits: "Limits") -> "Iter
     from harness import staging
     from harness.errors import HarnessError, SubmissionError
 
-    try:
-        with staging.staged(package, target, limits) as entry:
-            yield entry
-    except SubmissionError as error:
-        raise HarnessError(f"the baseline {error.message}; or name another with --baseline", kind="baseline") from error
+    with contextlib.ExitStack() as stack:
+        try:
+            entry = stack.enter_context(staging.staged(package, target, limits))
+        except SubmissionError as error:
+            raise HarnessError(
+                f"the baseline {error.message}; or name another with --baseline", kind="baseline"
+            ) from error
+        yield entry  # what is raised from here on is not of its staging
