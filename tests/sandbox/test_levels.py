@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import SubmissionError
-from harness.judge.isolation import Sandbox, require
+from harness.errors import MachineError, SubmissionError
+from harness.judge.isolation import Sandbox, check_rights, require
 from harness.judge.session import Session, Setting, Staged
 from harness.rules import Rules
 from harness.sandbox import processes
@@ -217,3 +217,15 @@ def test_a_package_may_use_the_networks_of_harness(
 ) -> None:
     said = run_inside("import harness.nets.table\nraise KeyError('there')", sandbox, the_rules, target, make_package)
     assert "KeyError: 'there'" in said
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root's workers have another uid")
+def test_files_that_the_worker_may_not_read_are_named_before_it_starts(tmp_path: Path) -> None:
+    """A checkout by root with a umask of 077."""
+    ours = tmp_path / "module.py"
+    ours.write_text("")
+    ours.chmod(0o644)
+    check_rights([ours])
+    ours.chmod(0o600)
+    with pytest.raises(MachineError, match=r"module.py: expected a file that all may read.*got mode 600; chmod -R"):
+        check_rights([ours])

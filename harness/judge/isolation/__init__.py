@@ -2,12 +2,17 @@
 
 import json
 import os
+import stat
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
+import harness
 from harness.errors import MachineError
 from harness.judge.isolation.bubblewrap import Bubblewrap, binaries
 from harness.judge.isolation.guarded import Guarded
@@ -46,6 +51,7 @@ def choose(demanded: Level | None, limits: Limits) -> Chosen:
     """
     if PLATFORM != "linux":
         raise MachineError(f"expected Linux, got {PLATFORM}: harness isolates with Linux' own means", kind="platform")
+    check_rights((Path(harness.__file__), Path(np.__file__)))
     missing: dict[Level, str] = {}
     for level in LEVELS if demanded is None else (demanded,):
         found = _probe(level, limits)
@@ -56,6 +62,20 @@ def choose(demanded: Level | None, limits: Limits) -> Chosen:
         f"isolation {demanded}: this machine does not have it: {missing[demanded or 'process']}",
         kind="isolation",
     )
+
+
+def check_rights(files: Sequence[Path]) -> None:
+    """Raises MachineError where root would start workers of another uid that may not read what they import.
+
+    So it is after `git clone` or `pip install` as root with a umask of 077.
+    """
+    for path in files if os.getuid() == 0 else ():
+        if not path.stat().st_mode & stat.S_IROTH:
+            raise MachineError(
+                f"{path}: expected a file that all may read, as workers have another uid, "
+                f"got mode {path.stat().st_mode & 0o777:o}; chmod -R go+rX {path.parent}",
+                kind="rights",
+            )
 
 
 def require(observed: Isolation) -> None:
