@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import nn
 
+from harness.nets.memory import keep_pages
 from harness.nets.preprocess import batch
 
 Predict = Callable[[Sequence[NDArray[np.uint8]]], list[int]]
@@ -18,8 +19,10 @@ Predict = Callable[[Sequence[NDArray[np.uint8]]], list[int]]
 def classifier(build: Callable[[int], nn.Module], device: str) -> Predict:
     """A predict on "cpu" or "cuda" for the package that is staged in the current folder.
 
-    Reads classes.json, weights.json (whose recipe holds the input's side) and weights.safetensors.
+    Reads classes.json, weights.json (whose recipe holds the input's side) and weights.safetensors. Freed memory stays
+    with the process, which halves the time of a crop.
     """
+    keep_pages()
     classes = json.loads(Path("classes.json").read_bytes())
     size = int(json.loads(Path("weights.json").read_bytes())["recipe"]["size"])
     net = build(len(classes))
