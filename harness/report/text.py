@@ -9,6 +9,7 @@ from harness.report.clean import columns, pad, shorten, wrap
 from harness.report.fields import WIDTH
 from harness.stats import Interval
 
+_SMALL = 0.1  # a time ratio of more digits than the table has room for
 _NAME = 17  # columns of a submission's name
 _HEAD = ("rank", "photos", "submission", "score", "time ratio", "F1", "p50 ms", "")
 _MARKS = {  # beside a row, explained below the table where it is used
@@ -117,9 +118,19 @@ def _marks(row: Row) -> str:
 
 
 def _ratio(ratio: Interval) -> str:
+    short = _shorter if ratio.value < _SMALL else _short
     if ratio.low is None or ratio.high is None:
-        return _short(ratio.value)
-    return f"{_short(ratio.value)} {_short(ratio.low)}-{_short(ratio.high)}"
+        return short(ratio.value)
+    return f"{short(ratio.value)} {short(ratio.low)}-{short(ratio.high)}"
+
+
+def _shorter(value: float) -> str:
+    """Two significant digits, no zero before the point.
+
+    >>> _shorter(0.00430), _shorter(0.151)
+    ('.0043', '.15')
+    """
+    return f"{value:#.2g}".removeprefix("0")
 
 
 def _short(value: float) -> str:

@@ -21,6 +21,7 @@ from harness.data.preparation import PrepareSettings
 from harness.data.store import open_store
 from harness.data.weights import WeightsInfo, write_weights
 from harness.derive import derive
+from harness.judge.awake import awake, prompt
 from harness.judge.evaluate import Entry, Exam, Job, evaluate
 from harness.judge.floor import DWELL_FILE
 from harness.judge.isolation import Sandbox
@@ -88,7 +89,8 @@ def test_round_trip(null: Session, in_turns: InTurns) -> None:
             null.classify([crop])
 
     try:
-        in_turns(classify, echo)
+        with awake(), prompt():  # as the judge does, for both
+            in_turns(classify, echo)
     finally:
         ours.close()
         os.waitpid(child, 0)
@@ -104,7 +106,7 @@ def test_dwelling_null(strongest: Sandbox, the_rules: Rules, target: Target, tmp
             while perf_counter_ns() < end:
                 pass
 
-    with _null(strongest, the_rules, target, tmp_path, DWELL_NS) as session:
+    with _null(strongest, the_rules, target, tmp_path, DWELL_NS) as session, awake(), prompt():
         in_turns(lambda: [session.classify([crop]) for _ in range(50)], spin)
 
 
