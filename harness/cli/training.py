@@ -54,8 +54,7 @@ def train(
             add_training_scenes(folder, progress)
         store = open_store(folder)
 
-    from harness.lab.memory import LIKELY_GB, available_gb
-    from harness.nets.memory import keep_pages
+    from harness.lab.memory import LIKELY_GB, available_gb, keep_pages
 
     if (free := available_gb()) is not None and free < LIKELY_GB:
         note(f"{free:.1f} GB of memory are available; the bundled networks need 5 to 9: close other programs")

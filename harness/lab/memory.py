@@ -1,6 +1,10 @@
-"""The memory of a training: how much is left."""
+"""The memory of a training: how much is left, and that what a step frees stays with the process."""
 
 from pathlib import Path
+
+from harness.nets.memory import keep_pages
+
+__all__ = ["LIKELY_GB", "available_gb", "keep_pages"]
 
 LIKELY_GB = 9.0  # what a training of the bundled networks takes at most, measured on two cores
 
