@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+from scipy.special import ndtri, stdtr
 
 from harness import paths, rules, staging
 from harness.gate import judged, parse_gate
@@ -153,7 +154,10 @@ def line(name: str, result: Result, **more: object) -> dict[str, object]:
         "ratio": ratio.value,
         "half": half,
         "log_ratios": result.log_ratios,
-        "z": None if not result.log_error else math.log(ratio.value) / result.log_error,
+        # Student's t of the passes, as the normal value of the same probability
+        "z": None
+        if not result.log_error
+        else float(ndtri(stdtr(result.degrees, math.log(ratio.value) / result.log_error))),
         "flags": result.flags,
         "windows": [result.windows.all, result.windows.disturbed, result.windows.dropped],
     }
