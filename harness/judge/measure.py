@@ -203,7 +203,7 @@ def measure(bench: Bench, labels: Ints, plan: schedule.Plan) -> Measured:
     begun = bench.now_s()
     with bench.floor() as nulls:
         floor = nulls.leg()
-        alone = [bench.alone(subset(protocol.subset_crops), "baseline alone")]
+        alone = [bench.alone(subset(protocol.subset_crops // 2), "baseline alone")]
         alone_s = bench.now_s() - begun
 
         first_begun = bench.now_s()
@@ -231,5 +231,5 @@ def measure(bench: Bench, labels: Ints, plan: schedule.Plan) -> Measured:
                 more(pilot, f"{pilot} or more")
                 count = min(fix(log_ratios(passes, floor, protocol)), protocol.most_passes)
         more(count, str(count))
-        alone.append(bench.alone(subset(protocol.subset_crops), "baseline alone"))
+        alone.append(bench.alone(subset(protocol.subset_crops // 2), "baseline alone"))
     return Measured(passes, alone, floor, pilot)
