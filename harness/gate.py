@@ -48,7 +48,7 @@ def loss(gate: Gate, result: Result) -> Interval:
         ratio = result.time_ratio
         return Interval(ratio.value - 1.0, *(None if end is None else end - 1.0 for end in (ratio.low, ratio.high)))
     f1 = result.f1_difference
-    return Interval(-f1.value, *(None if end is None else -end for end in (f1.high, f1.low)))
+    return Interval(0.0 - f1.value, *(None if end is None else 0.0 - end for end in (f1.high, f1.low)))  # no -0.0
 
 
 _DOUBTFUL = {"noisy", "baseline_disturbed"}  # flags under which a time cannot pass: it may hide that it is worse

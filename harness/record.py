@@ -207,8 +207,8 @@ class RawSample(Part, frozen=True):
     own_ms: int  # processor time of the judge, the workers and all that they started
     busy_ms: int  # of everything on this machine, all cores together
     steal_ms: int  # taken by the hypervisor, all cores together
-    stalled_us: int  # that tasks waited for memory or for the disk (pressure stall information)
-    throttled: int  # times that heat or a quota slowed the cores; ns of a GPU's throttling
+    stalled_us: int  # that tasks waited for memory (pressure stall information)
+    throttled: int  # times that heat slowed the cores; ns of a GPU's throttling
     suspended_ms: int  # that the machine slept
 
 

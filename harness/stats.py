@@ -205,30 +205,24 @@ def welch_degrees(errors: Floats, degrees: Ints) -> float:
     return total**2 / float((squares**2 / degrees).sum()) if total else float(degrees.sum())
 
 
-def significantly_less(values: Floats, errors: Floats, degrees: Ints, seed: int = 0) -> NDArray[np.bool_]:
-    """(m, m): [i, j] is True where value i is less than value j beyond doubt, all pairs taken together.
-
-    `values`, `errors`, `degrees`: (m,), independent estimates, their standard errors and degrees of freedom.
-    Of m equally good entries any pair at all is told apart in at most 5 % of boards. An infinite error
-    tells nothing: no pair of that entry is True.
-    """
-    rows = list(_less_rows(values, errors, degrees, seed))
-    return np.concatenate(rows) if rows else np.zeros((0, 0), dtype=np.bool_)
-
-
 def times_less(values: Floats, errors: Floats, degrees: Ints, seed: int = 0) -> tuple[Ints, Ints]:
-    """How many others each is significantly less than, and greater than; (m,) both. No (m, m) array is made."""
+    """How many others each is less than, and greater than, beyond doubt; (m,) both: see `less_rows`."""
     less, greater = np.zeros(values.size, dtype=np.int64), np.zeros(values.size, dtype=np.int64)
     start = 0
-    for rows in _less_rows(values, errors, degrees, seed):
+    for rows in less_rows(values, errors, degrees, seed):
         less[start : start + len(rows)] = rows.sum(axis=1)
         greater += rows.sum(axis=0)
         start += len(rows)
     return less, greater
 
 
-def _less_rows(values: Floats, errors: Floats, degrees: Ints, seed: int) -> Iterator[NDArray[np.bool_]]:
-    """The rows of `significantly_less`, some at a time."""
+def less_rows(values: Floats, errors: Floats, degrees: Ints, seed: int = 0) -> Iterator[NDArray[np.bool_]]:
+    """Rows of an (m, m) table, some at a time: [i, j] is True where value i is less than value j beyond doubt.
+
+    `values`, `errors`, `degrees`: (m,), independent estimates, their standard errors and degrees of freedom; all
+    pairs are taken together: of m equally good entries any pair at all is told apart in at most 5 % of boards. An
+    infinite error tells nothing: no pair of that entry is True.
+    """
     known = np.isfinite(errors)
     wide = np.full(values.size, math.inf)
     if known.sum() > 1:

@@ -4,19 +4,26 @@ import math
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from harness.metrics import Floats, Ints
 from harness.stats import (
     bootstrap_f1,
     geometric_mean_interval,
+    less_rows,
     percentile,
     quantile_interval,
-    significantly_less,
     simultaneous_critical,
     standard_error,
     t_critical,
     widening,
 )
+
+
+def significantly_less(values: Floats, errors: Floats, degrees: Ints) -> NDArray[np.bool_]:
+    """The whole table of less_rows."""
+    rows = list(less_rows(values, errors, degrees))
+    return np.concatenate(rows) if rows else np.zeros((0, 0), dtype=np.bool_)
 
 
 @pytest.mark.parametrize(

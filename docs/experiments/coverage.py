@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 
-from harness.stats import History, geometric_mean_interval, mean_error, passes_for, significantly_less
+from harness.stats import History, geometric_mean_interval, mean_error, passes_for, times_less
 
 DRAWS = 4000
 HISTORY = 30  # degrees of freedom of the machine's history
@@ -55,7 +55,7 @@ def splits(entries: int, passes: int, boards: int = 600, seed: int = 0) -> float
     for _ in range(boards):
         logs = rng.normal(0.0, 0.01, (entries, passes))
         errors = logs.std(axis=1, ddof=1) / np.sqrt(passes)
-        told += significantly_less(logs.mean(axis=1), errors, np.full(entries, passes - 1)).any()
+        told += times_less(logs.mean(axis=1), errors, np.full(entries, passes - 1))[0].any()
     return told / boards
 
 

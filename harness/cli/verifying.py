@@ -93,6 +93,7 @@ def rescore(
     Exit codes: 0 all are the same, or written with --write; 6 some differ.
     """
     from harness import records
+    from harness.errors import DataError
     from harness.paths import project_root
 
     root = project_root()
@@ -106,7 +107,12 @@ def rescore(
         for path, record in read.items():
             if record.result is None or record.digest in replaced:
                 continue
-            again = _again(path, record, rules)
+            try:
+                raw = records.read_raw(path, record)
+            except DataError as error:
+                note(f"harness: skipped: {error.message}")
+                continue
+            again = _again(record, raw, rules)
             if again is None:
                 same += 1
                 continue
@@ -120,21 +126,14 @@ def rescore(
     return DIFFERENT if different and not write else 0
 
 
-def _again(path: Path, record: "Record", rules: "Rules") -> "tuple[Record, Raw] | None":
-    """The record and its raw file as the present rules have them; None where nothing changes or can be read."""
+def _again(record: "Record", raw: "Raw", rules: "Rules") -> "tuple[Record, Raw] | None":
+    """The record and its raw file as the present rules have them; None where nothing changes."""
     import msgspec
 
     import harness
-    from harness import records
     from harness.derive import derive
-    from harness.errors import DataError
     from harness.report.against import same_run
 
-    try:
-        raw = records.read_raw(path, record)
-    except DataError as error:
-        note(f"harness: skipped: {error.message}")
-        return None
     raw = msgspec.structs.replace(raw, baseline_f1=rules.frozen_f1(record.data.digest, record.baseline.digest))
     result = derive(raw, rules)
     assert record.result is not None

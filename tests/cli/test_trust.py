@@ -145,6 +145,14 @@ def test_rescore_needs_neither_a_run_nor_the_data_set(judged: Project) -> None:
     assert {row["runs"] for board in boards for row in board["rows"]} == {1}  # a run's passes count once
 
 
+def test_a_record_whose_raw_file_is_gone_is_named_and_not_counted(judged: Project) -> None:
+    judged.run("evaluate", "sharp", "--budget", "1s")
+    next((judged.root / "leaderboard" / "local").glob("*.raw.json.gz")).unlink()
+    done = judged.run("rescore")
+    assert "0 as the present rules derive them, 0 not" in done.stdout
+    assert "harness: skipped: " in done.stderr
+
+
 def test_an_official_run_fixes_its_passes_by_a_pilot(judged: Project) -> None:
     rules = judged.root / "baselines" / "rules.toml"
     rules.write_text(rules.read_text().replace("official_half_width = 0.01", "official_half_width = 50.0"))
