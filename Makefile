@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DATA ?= embedded
 SUBMISSION ?= mbv3_cut
 
-.PHONY: evaluate test setup bench regress gpu format scenes clean
+.PHONY: evaluate test test-user setup bench regress gpu format scenes clean
 .DEFAULT_GOAL := evaluate
 
 # Both sides' weights for the embedded data set come with the project.
@@ -42,6 +42,10 @@ bench: setup
 # The ratios alone, each at most twice the committed one: for CI, whose machines are noisy.
 regress: setup
 	$(BIN)/pytest tests/benchmarks/test_regressions.py --benchmark-enable --benchmark-only -s
+
+# As root: the isolation, its cheats and faults once more as an ordinary user.
+test-user: setup
+	.ci/as-user
 
 # The tests that need an NVIDIA GPU; their report is gpu-report.xml.
 gpu: setup

@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.audit import audit_flags, audited, has_gap
+from harness.halves import of_half
 from harness.metrics import Floats, Ints, answer_weights, class_scores, confusion_matrix, macro_f1
 from harness.outside import Mask, is_noisy, kept
-from harness.record import ClassResult, Latency, Raw, RawFloor, RawPass, Result, Windows
+from harness.record import ClassResult, Half, Latency, Raw, RawFloor, RawPass, Result, Windows
 from harness.rules import Protocol, Rules
 from harness.score import f1_slope, score
 from harness.sentence import sentence
@@ -30,6 +32,10 @@ FLAGS = {
     "answers_differ": "answers changed between passes",
     "noisy": "others took the machine for longer than could be left out; run it again when it is quiet",
     "baseline_f1_moved": "the baseline's F1 is not the one frozen in the rules",
+    "public_private_gap": "its F1 on the public half is higher than on the private one, beyond chance",
+    "remembers_crops": "a crop shown again is answered much faster: answers are kept",
+    "differs_in_batch": "answers of several crops at once are not those of each alone",
+    "scores_without_weights": "it scores with all weights zeroed: the answers come from elsewhere",
 }
 _MOVED_F1 = 0.005  # a few crops at a tie of two classes may fall otherwise on another processor
 _LEAST_NS = 1_000  # what a crop is taken to cost at least, once the floor is off: a ratio must stay finite
@@ -49,8 +55,14 @@ class _Answers(NamedTuple):
     floor_ns: float
 
 
-def derive(raw: Raw, rules: Rules) -> Result:
-    """Every number of the record. Sources of the formulas: docs/measurement.md."""
+def derive(raw: Raw, rules: Rules, half: Half = "all") -> Result:
+    """Every number of the record, of one half of the test crops. Sources of the formulas: docs/measurement.md.
+
+    What both halves are needed for (the gap between them) is a flag on either.
+    """
+    gap = _has_gap(raw)
+    raw = of_half(raw, half)
+    audit = audited(raw)
     masks, counted = kept(raw.passes, rules.protocol)
     submission, baseline = (_answers(raw.passes, raw.floor, side, masks) for side in ("submission", "baseline"))
     logs = _log_ratios(raw.passes, masks, submission.floor_ns, baseline.floor_ns)
@@ -95,7 +107,12 @@ def derive(raw: Raw, rules: Rules) -> Result:
         steady=rules.is_steady(ratio),
         windows=counted,
         summary=sentence(ratio, difference, rerun, photos),
-        flags=_flags(raw, rules, (submission, measured_f1), (masks, counted)),
+        flags=_raised(
+            _flags(raw, rules, (submission, measured_f1), (masks, counted))
+            | {"public_private_gap": gap}
+            | audit_flags(raw, audit)
+        ),
+        audit=audit,
     )
 
 
@@ -232,16 +249,31 @@ def _class_results(names: tuple[str, ...], confusion: Floats) -> tuple[ClassResu
 
 def _flags(
     raw: Raw, rules: Rules, measured: tuple[_Answers, float], counted: tuple[Sequence[Mask], Windows]
-) -> tuple[str, ...]:
+) -> dict[str, bool]:
     (submission, measured_f1), (masks, windows) = measured, counted
-    raised = {
+    return {
         "baseline_disturbed": _disturbed(raw, masks, rules.protocol.disturbed),
         "noisy": is_noisy(windows, rules.protocol),
         "faster_than_null": bool(np.median(submission.ns) <= _LEAST_NS),
         "answers_differ": _f1_differs(submission),
         "baseline_f1_moved": raw.baseline_f1 is not None and abs(raw.baseline_f1 - measured_f1) > _MOVED_F1,
     }
-    return tuple(name for name, up in raised.items() if up)
+
+
+def _raised(flags: dict[str, bool]) -> tuple[str, ...]:
+    return tuple(name for name, up in flags.items() if up)
+
+
+def _has_gap(raw: Raw) -> bool:
+    sides = [_every_answer(raw, side) for side in ("submission", "baseline")]
+    return has_gap(raw, *(_confusions(raw, side) for side in sides))
+
+
+def _every_answer(raw: Raw, side: str) -> _Answers:
+    """All answers, of disturbed windows too: what was answered does not depend on what others did meanwhile."""
+    crops = np.concatenate([np.array(one.crops, dtype=np.int64) for one in raw.passes])
+    labels = np.concatenate([np.array(getattr(one, f"{side}_labels"), dtype=np.int64) for one in raw.passes])
+    return _Answers(crops, labels, np.zeros(crops.size), 0.0)
 
 
 def _f1_differs(answers: _Answers) -> bool:

@@ -40,14 +40,24 @@ class DataError(HarnessError):
 
 
 class SubmissionError(HarnessError):
-    """A package is malformed, or its code did what the protocol forbids. `log` is where its output lies."""
+    """A package is malformed, or its code did what the protocol forbids.
+
+    `log` is what it printed; `public` what may be said of it to its author once it has seen test crops: a reason that
+    is ours and the class of an exception that is Python's.
+    """
 
     exit_code = 4
     owner = "submission"
 
-    def __init__(self, message: str, *, kind: str, log: str | None = None) -> None:
+    def __init__(self, message: str, *, kind: str, log: str | None = None, public: str | None = None) -> None:
         super().__init__(message, kind=kind)
         self.log = log
+        self._public = public or kind
+
+    def withhold(self) -> None:
+        """Takes everything out of the message that the package chose."""
+        self.message = f"{self._public} (an official run: its output is the organiser's)"
+        self.args = (self.message,)
 
 
 class SubmissionTimeout(SubmissionError):

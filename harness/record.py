@@ -13,9 +13,10 @@ from harness.errors import DataError, Owner
 from harness.rules import Level
 from harness.stats import History, Interval
 
-SCHEMA = 1
+SCHEMA = 2
 Scenario = Literal["stream", "batch"]
 Status = Literal["ok", "failed", "interrupted"]
+Half = Literal["all", "public", "private"]  # of the test crops
 
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -124,6 +125,18 @@ class Windows(Part, frozen=True):
     dropped: int = 0
 
 
+class Audit(Part, frozen=True):
+    """What was tried beside the run to find out whether a package is what it seems; see harness/audit.py."""
+
+    repeated: float | None  # median time of a crop shown again at once, over that of its first showing
+    batch_differs: int  # crops whose answer in a batch is not that of the crop alone ...
+    batch_of: int  # ... of so many
+    batch_failed: str | None  # why a batch had no answer: the failure's kind
+    zeroed_f1: float | None  # macro F1 with all weights zeroed, None where that is not applicable or failed
+    weighed_f1: float | None  # with its weights on the same crops
+    zeroed_note: str  # what was zeroed, or why nothing was
+
+
 class Result(Part, frozen=True):
     """Every derived number of a run. Two uncertainties, never mixed: rerun (time, non-determinism), other photos."""
 
@@ -153,6 +166,7 @@ class Result(Part, frozen=True):
     windows: Windows
     summary: str  # all of it in a sentence
     flags: tuple[str, ...]  # see FLAGS in harness/derive.py
+    audit: Audit | None = None
 
 
 class Record(Part, frozen=True, kw_only=True):
@@ -170,6 +184,8 @@ class Record(Part, frozen=True, kw_only=True):
     seed: int
     machine: Machine
     isolation: Isolation | None = None  # None where no worker came up
+    official: bool = False  # an organiser's run: pilot, demanded isolation, audits, nothing of the test crops said
+    half: Half = "all"  # of the test crops that `result` is of
     result: Result | None = None
     failure: Failure | None = None
     raw_sha256: str | None = None
@@ -185,6 +201,7 @@ class Record(Part, frozen=True, kw_only=True):
             scenario=self.scenario,
             isolation="none" if self.isolation is None else self.isolation.level,
             machine=self.machine.name(),
+            half=self.half,
         )
 
 
@@ -197,6 +214,14 @@ class BoardKey(Part, frozen=True, order=True):
     scenario: str
     isolation: str
     machine: str
+    half: Half = "all"
+
+    def digest(self) -> str:
+        """sha256 of the key; that of all crops does not name a half, so that it is the one of before there were any."""
+        said = msgspec.to_builtins(self)
+        if self.half == "all":
+            del said["half"]
+        return hashlib.sha256(msgspec.json.encode(said)).hexdigest()
 
 
 class RawSample(Part, frozen=True):
@@ -239,6 +264,19 @@ class RawFloor(Part, frozen=True):
     elapsed_ns: tuple[int, ...]
 
 
+class RawAudit(Part, frozen=True):
+    """Answers and times of the audits. Validation crops, but for the zeroed weights' test crops."""
+
+    fresh_ns: tuple[int, ...]  # a crop's first showing, after another one of its size
+    repeated_ns: tuple[int, ...]  # the same crop again, at once
+    single_labels: tuple[int, ...]
+    batch_labels: tuple[int, ...]  # of the same crops, several a request; empty where a batch failed
+    batch_failed: str | None
+    zeroed_crops: tuple[int, ...]
+    zeroed_labels: tuple[int, ...]  # empty where there are no weights to zero, or it fails without them
+    zeroed_note: str
+
+
 class Raw(Part, frozen=True):
     """The raw file: enough to derive everything again without the data set."""
 
@@ -253,6 +291,7 @@ class Raw(Part, frozen=True):
     floor: tuple[RawFloor, ...]
     history: History | None = None  # of this machine, as it was at the run
     pilot: int = 0  # first passes, from which their number was fixed; 0: it was fixed without their times
+    audit: RawAudit | None = None
 
 
 def canonical(record: Record) -> bytes:
@@ -280,7 +319,8 @@ def decode(text: bytes, source: str) -> Record:
     except msgspec.DecodeError as error:
         raise DataError(f"{source}: expected a record of schema {SCHEMA}, got {error}") from error
     if record.schema != SCHEMA:
-        raise DataError(f"{source}: expected schema {SCHEMA}, got {record.schema}; update harness")
+        advice = "update harness" if record.schema > SCHEMA else "evaluate again: an older harness made it"
+        raise DataError(f"{source}: expected schema {SCHEMA}, got {record.schema}; {advice}")
     if hashlib.sha256(canonical(record)).hexdigest() != record.digest:
         raise DataError(f"{source}: its content does not have the digest that it names; it was changed after the run")
     return record

@@ -5,22 +5,20 @@ file in the same folder, synced, then linked to a name that must not exist yet; 
 record which can be seen is whole.
 """
 
-import contextlib
-import errno
 import gzip
 import hashlib
 import io
-import os
 import re
-import tempfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
 import msgspec
 
-from harness.errors import DataError, HarnessError, MachineError
+from harness.atomic import add, machine, read_bytes, replace, sync, temporary
+from harness.decisions import NOTHING, Decision, Standing, parse
+from harness.errors import DataError
 from harness.record import Raw, Record, decode, encode, seal
 from harness.report.board import Board
 from harness.report.clean import slug
@@ -28,28 +26,19 @@ from harness.report.files import FORMS, MARKER, RESERVED, board_files
 from harness.rules import Level, Rules
 
 RAW = ".raw.json.gz"
+DECISIONS = "decisions.json"
 _STRENGTH: tuple[Level, ...] = get_args(Level)  # the strongest first
 _UTC = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(\.\d+)?(Z|\+00:00)")
 _RECORD_LIMIT = 16 << 20  # bytes; a record of 1,000 classes has 8 MB, most of it the confusion matrix
 _RAW_LIMIT = 1 << 30  # bytes unpacked; 5,217 crops in 40 whole passes have 10 MB
 _PROBE = bytes(1 << 20)  # what a folder must take before a long run; a raw file seldom has more
-_ADVICE = {
-    errno.ENOSPC: "free some space there",
-    errno.EDQUOT: "free some of your quota there",
-    errno.EFBIG: "raise the limit on file sizes (ulimit -f)",
-    errno.EROFS: "it is on a read-only file system; mount it writable or work in another checkout",
-    errno.EACCES: "give yourself the right to write there",
-    errno.EPERM: "give yourself the right to write there",
-    errno.ENOTDIR: "something on the way is a file; move it away",
-    errno.EEXIST: "a file has this name; move it away",
-}
 
 
 def check_writable(folder: Path) -> None:
     """Makes the folder and tries to write into it, before a long run. Raises MachineError."""
-    with _machine(folder):
+    with machine(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        with _temporary(folder, _PROBE, 0o600):
+        with temporary(folder, _PROBE, 0o600):
             pass
 
 
@@ -64,7 +53,7 @@ def write(folder: Path, record: Record, raw: Raw | None) -> Path:
     path = folder / f"{_stem(record)}-{record.digest[:8]}.json"
     body = encode(record)
     decode(body, str(path))
-    with _machine(folder):
+    with machine(folder):
         folder.mkdir(parents=True, exist_ok=True)
         _add_both(path, body, packed)
     return path
@@ -76,15 +65,15 @@ def with_log(folder: Path, record: Record, log: str) -> Record:
         return record
     body = log.encode(errors="replace")
     path = folder / f"{_stem(record)}-{hashlib.sha256(body).hexdigest()[:8]}.log"
-    with _machine(folder):
+    with machine(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        _add(path, body, 0o600)
+        add(path, body, 0o600)
     return msgspec.structs.replace(record, failure=msgspec.structs.replace(record.failure, log=path.name))
 
 
 def read(path: Path) -> Record:
     """The record in a file. Raises DataError where it is none, is torn, or was changed."""
-    return decode(_bytes(path, _RECORD_LIMIT), str(path))
+    return decode(read_bytes(path, _RECORD_LIMIT), str(path))
 
 
 def read_raw(path: Path, record: Record) -> Raw:
@@ -92,7 +81,7 @@ def read_raw(path: Path, record: Record) -> Raw:
     if record.raw_sha256 is None:
         raise DataError(f"{path}: expected a record with a raw file, got one without")
     beside = raw_path(path)
-    packed = _bytes(beside, _RAW_LIMIT)
+    packed = read_bytes(beside, _RAW_LIMIT)
     if hashlib.sha256(packed).hexdigest() != record.raw_sha256:
         raise DataError(f"{beside}: expected the sha256 that its record names; it was changed after the run")
     try:
@@ -123,7 +112,7 @@ def read_paths(folder: Path) -> tuple[dict[Path, Record], tuple[str, ...]]:
     """
     records: dict[Path, Record] = {}
     problems = []
-    with _machine(folder, "read"):
+    with machine(folder, "read"):
         paths = sorted(p for p in folder.iterdir() if p.suffix == ".json") if folder.exists() else []
     for path in paths:
         try:
@@ -133,24 +122,42 @@ def read_paths(folder: Path) -> tuple[dict[Path, Record], tuple[str, ...]]:
     return records, tuple(problems)
 
 
-def publish(path: Path, records_folder: Path, rules: Rules) -> Path:
+def publish(path: Path, records_folder: Path, rules: Rules, decided: Standing = NOTHING) -> Path:
     """Moves a record and its raw file to the published ones; its new path. Cut off half-way, it can be repeated.
 
     Raises DataError for a record that failed, ran under less isolation than the rules demand, is flagged
-    dirty, or is not whole, and MachineError.
+    dirty, is not whole, or that organisers do not rank, and MachineError.
     """
     record = read(path)
+    if (why := decided.why_not(record.submission.digest, record.data.digest, record.created_utc)) is not None:
+        raise DataError(f"{path}: expected an entry that is ranked, got one that is not: {why}")
     _check_publishable(path, record, rules)
     read_raw(path, record)  # whole and the one of the run
     target = records_folder / path.name
-    with _machine(records_folder):
+    with machine(records_folder):
         records_folder.mkdir(parents=True, exist_ok=True)
         if target.resolve() != path.resolve():
             _add_both(target, path.read_bytes(), raw_path(path).read_bytes())
             path.unlink()
             raw_path(path).unlink()
-            _sync(path.parent)
+            sync(path.parent)
     return target
+
+
+def read_decisions(folder: Path) -> tuple[Decision, ...]:
+    """The organisers' decisions of a leaderboard's folder, oldest first. Raises DataError."""
+    path = folder / DECISIONS
+    return parse(read_bytes(path, _RECORD_LIMIT), str(path)) if path.exists() else ()
+
+
+def decide(folder: Path, decision: Decision) -> Path:
+    """Adds a decision to those of a leaderboard's folder; its file. Raises DataError, MachineError."""
+    path = folder / DECISIONS
+    all_of_them = (*read_decisions(folder), decision)
+    with machine(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        replace(path, msgspec.json.format(msgspec.json.encode(all_of_them), indent=1) + b"\n")
+    return path
 
 
 def write_boards(folder: Path, boards: Sequence[Board]) -> list[Path]:
@@ -159,7 +166,7 @@ def write_boards(folder: Path, boards: Sequence[Board]) -> list[Path]:
     Raises DataError rather than overwrite a Markdown file without the generated marker, and MachineError.
     """
     files = {folder / name: text.encode() for name, text in board_files(boards).items()}
-    with _machine(folder):
+    with machine(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for path in files:
             if path.suffix == ".md" and path.exists() and not _generated(path):
@@ -167,9 +174,7 @@ def write_boards(folder: Path, boards: Sequence[Board]) -> list[Path]:
         changed = [path for path, body in files.items() if not (path.is_file() and path.read_bytes() == body)]
         for path in changed:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with _temporary(path.parent, files[path], 0o644) as temporary:
-                os.replace(temporary, path)
-            _sync(path.parent)
+            replace(path, files[path])
         for stale in _generated_boards(folder):
             if stale not in files:
                 for form in FORMS:
@@ -210,90 +215,10 @@ def _stem(record: Record) -> str:
 
 def _add_both(path: Path, body: bytes, packed: bytes | None) -> None:
     """Adds the raw file, then the record; takes the raw file back where the record cannot be added."""
-    added = packed is not None and _add(raw_path(path), packed, 0o600)
+    added = packed is not None and add(raw_path(path), packed, 0o600)
     try:
-        _add(path, body, 0o644)
+        add(path, body, 0o644)
     except BaseException:
         if added:
             raw_path(path).unlink()
         raise
-
-
-def _add(path: Path, body: bytes, mode: int) -> bool:
-    """Adds a file under a new name, whole or not at all. False where it was there already with the same bytes."""
-    with _temporary(path.parent, body, mode) as temporary:
-        try:
-            _link(temporary, path)
-        except FileExistsError:
-            if path.is_file() and path.read_bytes() == body:
-                return False
-            raise
-    _sync(path.parent)
-    return True
-
-
-def _link(temporary: Path, path: Path) -> None:
-    """Gives the file its name, which must be new."""
-    try:
-        os.link(temporary, path)
-    except OSError as error:
-        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK):
-            raise
-        # A file system without hard links: reserve the name, then rename over it.
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-        try:
-            os.replace(temporary, path)
-        except BaseException:
-            path.unlink()
-            raise
-
-
-@contextlib.contextmanager
-def _temporary(folder: Path, body: bytes, mode: int) -> Iterator[Path]:
-    """A synced file of these bytes in the folder, gone afterwards unless it was renamed."""
-    descriptor, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=folder)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(body)
-            file.flush()
-            os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
-        yield Path(name)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _bytes(path: Path, limit: int) -> bytes:
-    """All of a plain file. Raises DataError where it is missing, no plain file, unreadable or larger than `limit`."""
-    try:
-        if not path.is_file():
-            raise DataError(f"{path}: expected a file, got {'something else' if path.exists() else 'none'}")
-        with path.open("rb") as file:
-            body = file.read(limit + 1)
-    except OSError as error:
-        raise DataError(f"{path}: expected a readable file, got {error.strerror}") from error
-    if len(body) > limit:
-        raise DataError(f"{path}: expected at most {limit >> 20} MiB, got more")
-    return body
-
-
-@contextlib.contextmanager
-def _machine(folder: Path, what: str = "write") -> Iterator[None]:
-    """An OSError inside becomes one line with the path and what to do."""
-    try:
-        yield
-    except HarnessError:
-        raise
-    except OSError as error:
-        advice = _ADVICE.get(error.errno or 0, "try another folder or disk")
-        where = error.filename2 or error.filename or folder
-        raise MachineError(f"{where}: cannot {what}: {error.strerror or error}; {advice}", kind="disk") from error

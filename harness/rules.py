@@ -52,18 +52,26 @@ class Protocol(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a worker may use. A normal torch submission meets none of them."""
+    """What a worker may use. A normal torch submission meets none of them.
+
+    Those with a default came later; at their default they leave the rules' digest as it was.
+    """
 
     load_s: float  # from the start of the process until load() has returned
     answer_s: float  # each answer, whole
     side_s: float  # one side's whole pass
-    memory_mb: int  # data segment of one process (not on a GPU, where address space is not memory)
+    memory_mb: int  # of a worker with all that it starts; and the data segment of each of its processes on the CPU
     processes: int  # processes and threads of the worker
-    scratch_mb: int  # /tmp, and as much again for shared memory
+    scratch_mb: int  # /tmp, and as much again for shared memory where they are its own
     file_mb: int  # any one file
     output_kb: int  # what it may print
     package_mb: int
     package_files: int
+    descriptors: int = 1024  # open files of one process
+    scratch_files: int = 20_000  # in its scratch; each holds memory of the kernel
+
+
+_LATER_LIMITS = {its.name: its.default for its in msgspec.structs.fields(Limits) if not its.required}
 
 
 class Frozen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -90,7 +98,11 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def digest(self) -> str:
         """sha256 over everything but the frozen boards, so that a new board leaves the others' keys alone."""
-        return hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(self, board=()))).hexdigest()
+        said = msgspec.to_builtins(msgspec.structs.replace(self, board=()))
+        for name, default in _LATER_LIMITS.items():
+            if said["limits"][name] == default:
+                del said["limits"][name]
+        return hashlib.sha256(msgspec.json.encode(said)).hexdigest()
 
     def frozen_f1(self, data: str, baseline: str) -> float | None:
         """The F1 fixed for this data and baseline digest, None where no board has been opened."""
@@ -118,7 +130,7 @@ def parse(text: bytes, source: str) -> Rules:
     """Rules from the bytes of a TOML file named `source`. Raises DataError with the path of a wrong key."""
     try:
         rules = msgspec.toml.decode(text, type=Rules)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{source}: {misread(error, 'rules')}") from error
     for section in (rules.score, rules.published, rules.target, rules.eligible, rules.protocol, rules.limits):
         for name in section.__struct_fields__:

@@ -3,9 +3,7 @@
 import contextlib
 import difflib
 import hashlib
-import os
 import shutil
-import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from harness import submission
+from harness import inspection, submission
 from harness.errors import SubmissionError, UsageError
 from harness.paths import resolve
 from harness.record import Package
@@ -22,6 +20,7 @@ from harness.rules import Limits
 CLASSES_FILE = "classes.json"
 _WEIGHTS, _TRAINABLE = "weights", ("fit.py", "model.py")
 _LEFT_OUT = ("__pycache__", _WEIGHTS)  # and hidden names
+_INFO_BYTES = 4 << 20  # of weights/<data>.json; its log of a training has some 100 KB
 
 
 class Target(NamedTuple):
@@ -71,14 +70,13 @@ def _there(names: list[str]) -> str:
 
 def read_manifest(package: Path) -> submission.Manifest:
     """The package's submission.toml. Raises SubmissionError (kind "manifest") where it is missing or malformed."""
-    path = package / submission.MANIFEST
     try:
-        text = path.read_bytes()
-    except OSError as error:
+        text = inspection.manifest(package / submission.MANIFEST, package.name)
+    except FileNotFoundError:
         raise SubmissionError(
-            f"{package.name}: expected {submission.MANIFEST}, got {error.strerror}; `harness new NAME` makes one",
+            f"{package.name}: expected {submission.MANIFEST}, got no such file; `harness new NAME` makes one",
             kind="manifest",
-        ) from error
+        ) from None
     return submission.parse(text, f"{package.name}/{submission.MANIFEST}")
 
 
@@ -124,13 +122,14 @@ def staged(package: Path, target: Target, limits: Limits) -> Iterator[tuple[Pack
     submission.check_requirements(manifest.name, manifest.requires)
     if not (package / submission.PREDICT).is_file():
         raise SubmissionError(f"{manifest.name}: expected a file {submission.PREDICT}, got none", kind="package")
-    files = _files(package, manifest.name, limits)
+    files = inspection.listed(package, manifest.name, limits, _LEFT_OUT)
+    files.pop(CLASSES_FILE, None)
     files |= _weights(package, manifest, target)
     folder = Path(tempfile.mkdtemp(prefix="harness-package-"))
     try:
         for name, source in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, folder / name, follow_symlinks=False)
+            inspection.copied(source, folder / name, manifest.name, limits.package_mb)
         (folder / CLASSES_FILE).write_bytes(msgspec.json.encode(target.classes))
         digest, size = _seal(folder)
         yield (
@@ -148,34 +147,6 @@ def staged(package: Path, target: Target, limits: Limits) -> Iterator[tuple[Pack
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _files(package: Path, name: str, limits: Limits) -> dict[str, Path]:
-    """Relative name -> file, of all that is copied, weights aside. Links, devices and the like are refused."""
-    found: dict[str, Path] = {}
-    size = 0
-    for folder, folders, names in os.walk(package):
-        for entry in (*folders, *names):
-            path = Path(folder) / entry
-            mode = path.lstat().st_mode
-            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-                raise SubmissionError(
-                    f"{name}: expected plain files only, got {path.relative_to(package)}, a {_kind(mode)}",
-                    kind="package",
-                )
-        folders[:] = sorted(f for f in folders if not f.startswith(".") and f not in _LEFT_OUT)
-        for entry in sorted(names):
-            path = Path(folder) / entry
-            if entry.startswith(".") or path == package / CLASSES_FILE:
-                continue
-            found[str(path.relative_to(package))] = path
-            size += path.stat().st_size
-            if len(found) > limits.package_files or size > limits.package_mb << 20:
-                raise SubmissionError(
-                    f"{name}: expected at most {limits.package_files} files and {limits.package_mb} MiB, got more",
-                    kind="package",
-                )
-    return found
-
-
 def _weights(package: Path, manifest: submission.Manifest, target: Target) -> dict[str, Path]:
     """The two weight files for the target, under the names that the package sees; none for a package without."""
     if manifest.classes is not None:
@@ -186,11 +157,6 @@ def _weights(package: Path, manifest: submission.Manifest, target: Target) -> di
     tensors, info = folder / f"{target.weights}.safetensors", folder / f"{target.weights}.json"
     if not (tensors.is_file() and info.is_file()):
         raise SubmissionError(_no_weights(package, manifest, target, folder), kind="weights")
-    for path in (folder, tensors, info):
-        if path.is_symlink():
-            raise SubmissionError(
-                f"{manifest.name}: expected plain files only, got {path.name}, a link", kind="package"
-            )
     said = _info(manifest.name, info)
     submission.check_classes(manifest.name, said.classes, target.data, target.classes)
     if target.weights_of is None and target.digest is not None and said.data_digest not in (None, target.digest):
@@ -204,8 +170,9 @@ def _weights(package: Path, manifest: submission.Manifest, target: Target) -> di
 
 def _info(name: str, info: Path) -> _Info:
     try:
-        return msgspec.json.decode(info.read_bytes(), type=_Info)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        with inspection.opened(info, name) as file:
+            return msgspec.json.decode(file.read(_INFO_BYTES), type=_Info)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SubmissionError(
             f"{name}: weights/{info.name}: expected class names, got {error}", kind="weights"
         ) from error
@@ -241,8 +208,3 @@ def _seal(folder: Path) -> tuple[str, int]:
         total.update(f"{path.relative_to(folder)}\0{content}\n".encode())
         size += path.stat().st_size
     return total.hexdigest(), size
-
-
-def _kind(mode: int) -> str:
-    names = ((stat.S_ISLNK, "link"), (stat.S_ISFIFO, "pipe"), (stat.S_ISSOCK, "socket"))
-    return next((name for test, name in names if test(mode)), "device")

@@ -21,7 +21,7 @@ def test_a_committed_record_derives_again_from_its_raw_file(path: Path) -> None:
     record = records.read(path)
     assert record.result is not None
     assert record.rules == RULES.digest(), "rules that changed open new boards: run the committed entries again"
-    assert same_run(derive(records.read_raw(path, record), RULES), record.result)
+    assert same_run(derive(records.read_raw(path, record), RULES, record.half), record.result)
 
 
 def test_the_committed_boards_are_those_of_the_committed_records() -> None:

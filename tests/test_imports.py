@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 # Part -> the parts that it may import. Values (errors ... wire) know nothing of the folders.
 PURE = (
     *("errors", "score", "metrics", "stats", "rules", "record", "outside", "sentence", "derive", "checkup", "gate"),
-    *("submission", "wire", "paths"),
+    *("submission", "wire", "paths", "halves", "audit", "decisions"),
 )
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
@@ -23,13 +23,18 @@ ALLOWED: dict[str, set[str]] = {
     "record": {"errors", "rules", "stats"},
     "outside": {"record", "rules"},
     "sentence": {"stats"},
-    "derive": {"metrics", "outside", "record", "rules", "score", "sentence", "stats"},
+    "halves": {"record"},
+    "audit": {"metrics", "record", "stats"},
+    "derive": {"audit", "halves", "metrics", "outside", "record", "rules", "score", "sentence", "stats"},
     "checkup": {"record", "stats"},
     "gate": {"errors", "record", "stats"},
     "submission": {"errors", "wire"},
     "scaffold": {"errors", "submission"},
-    "staging": {"errors", "paths", "record", "rules", "submission"},
-    "records": {"errors", "record", "rules", "report"},
+    "inspection": {"errors", "rules"},
+    "staging": {"errors", "inspection", "paths", "record", "rules", "submission"},
+    "decisions": {"errors", "record"},
+    "atomic": {"errors"},
+    "records": {"atomic", "decisions", "errors", "record", "rules", "report"},
     "report": set(PURE),
     "sandbox": set(),
     "worker": {"sandbox", "wire"},

@@ -72,7 +72,7 @@ def test_any_changed_character_is_refused_or_changes_nothing(place: int, charact
     "text", [b"", b"{", b"[]", b"null", b'{"schema": 1}', b"\xff\xfe", b"[" * 100_000, b'{"a": "\xff"}'], ids=repr
 )
 def test_what_is_no_record_is_refused_in_one_line(text: bytes) -> None:
-    with pytest.raises(DataError, match=r"r\.json: expected a record of schema 1") as caught:
+    with pytest.raises(DataError, match=r"r\.json: expected a record of schema 2") as caught:
         decode(text, "r.json")
     assert "\n" not in caught.value.message
 
@@ -85,8 +85,8 @@ def test_a_torn_record_is_refused_wherever_it_is_torn() -> None:
 
 
 def test_a_record_of_a_later_schema_says_to_update() -> None:
-    later = seal(msgspec.structs.replace(make_record(), schema=2))
-    with pytest.raises(DataError, match="expected schema 1, got 2; update harness"):
+    later = seal(msgspec.structs.replace(make_record(), schema=3))
+    with pytest.raises(DataError, match="expected schema 2, got 3; update harness"):
         decode(encode(later), "r.json")
 
 

@@ -186,4 +186,4 @@ def test_a_readers_import_is_cheap() -> None:
 
 
 def test_records_are_readable_json() -> None:
-    assert encode(make_record()).startswith(b'{\n "schema": 1,\n')
+    assert encode(make_record()).startswith(b'{\n "schema": 2,\n')

@@ -5,12 +5,25 @@ Imports are inside the commands: `harness --help` and `harness leaderboard` load
 
 import signal
 import sys
+from types import FrameType
 from typing import Any
 
 import typer
 
-from harness.cli import board, doctor, dueling, judging, packages, predicting, preparing, training, verifying
+from harness.cli import (
+    board,
+    doctor,
+    dueling,
+    judging,
+    organising,
+    packages,
+    predicting,
+    preparing,
+    training,
+    verifying,
+)
 from harness.errors import HarnessError
+from harness.report.clean import clean
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -28,19 +41,32 @@ app.command("compare")(verifying.compare)
 app.command("verify")(verifying.verify)
 app.command("rescore")(verifying.rescore)
 app.command("check")(judging.check)
+app.command("audit")(judging.audit)
 app.command("leaderboard")(board.leaderboard)
+app.command("withdraw")(organising.withdraw)
+app.command("supersede")(organising.supersede)
+app.command("freeze")(organising.freeze)
 app.command("new")(packages.new)
 app.command("score")(packages.score)
 
-INTERRUPTED = 130
+INTERRUPTED, TERMINATED = 130, 143
+_LONG = 2000  # characters of an error's line
 # The base of typer's own errors, whether typer brings its own click or uses the one that is installed.
 _ClickException: type[Exception] = typer.BadParameter.__mro__[2]
 
 
 def main() -> None:
-    """Runs the command line and exits: 0, or the code of the error (see harness.errors), 130 for Ctrl-C."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a timeout or a CI's stop is a Ctrl-C: nothing is lost
-    sys.exit(run(sys.argv[1:]))
+    """Runs the command line and exits: 0, an error's code (see harness.errors), 130 for Ctrl-C, 143 for SIGTERM."""
+    stopped = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        """A timeout or a CI's stop goes the way of a Ctrl-C, so that nothing is lost."""
+        stopped.append(number)
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGTERM, stop)
+    code = run(sys.argv[1:])
+    sys.exit(TERMINATED if stopped and code == INTERRUPTED else code)
 
 
 def run(arguments: list[str]) -> int:
@@ -48,7 +74,7 @@ def run(arguments: list[str]) -> int:
     try:
         code = app(arguments, prog_name="harness", standalone_mode=False)
     except HarnessError as error:
-        print(f"harness: {error.message}", file=sys.stderr)
+        print(f"harness: {clean(error.message, _LONG)}", file=sys.stderr)
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED

@@ -67,10 +67,14 @@ def opened(root: Path, rules: "Rules", wanted: Wanted) -> "Iterator[Job]":
     """
     from harness import records, staging
     from harness.judge import evaluate as judge
+    from harness.judge.gpu import describe_gpu, probe_cuda
 
     exam = open_exam(wanted.data)
     records.check_writable(root / LOCAL)
     sandbox = announce(wanted.isolation, rules)
+    if wanted.device is Device.cuda:
+        describe_gpu()
+        probe_cuda(sandbox, rules.limits)
     target = _target(exam, wanted.baseline_weights_of)
     with contextlib.ExitStack() as stack:
         staged = staging.staged if wanted.rival else _staged_baseline
@@ -101,8 +105,9 @@ def with_submission(job: "Job", wanted: Wanted) -> "Iterator[Job]":
 def judged_here(root: Path, job: "Job", plan: "Plan", known: "Habits", folder: Path = LOCAL) -> "tuple[Outcome, Path]":
     """Runs a job whose packages are staged; what came of it and where its record is. Raises what ended it early."""
     from harness.judge import evaluate as judge
+    from harness.judge.device import reserved
 
-    with watching() as watch:
+    with reserved(job.device, note), watching() as watch:
         outcome = judge.evaluate(dataclasses.replace(job, plan=plan, history=known.history), watch)
     path = keep(root, outcome, folder)
     if outcome.error is not None:

@@ -1,6 +1,7 @@
-"""harness evaluate, harness check."""
+"""harness evaluate, harness audit, harness check."""
 
 import contextlib
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,13 +25,15 @@ from harness.cli.jobs import (
     seconds,
     with_submission,
 )
-from harness.cli.project import LOCAL, PUBLISHED, data_folder, note, read_rules
+from harness.cli.project import BOARDS, LOCAL, PUBLISHED, data_folder, note, read_rules
+from harness.report.clean import clean
 
 if TYPE_CHECKING:
     from harness.errors import HarnessError
     from harness.judge.schedule import Plan
     from harness.rules import Rules
 
+FLAGGED = 6  # exit code of an audit that found something
 _WeightsOf = Annotated[str | None, typer.Option(help="Take another data set's weights: a transfer.")]
 
 
@@ -42,7 +45,7 @@ def evaluate(
     isolation: IsolationOption = None,
     budget: Annotated[str, typer.Option(help="Time to spend, like 45s or 2m.")] = "45s",
     official: Annotated[
-        bool, typer.Option("--official", help="As many passes as the rules' precision needs, not a budget.")
+        bool, typer.Option("--official", help="As an organiser: full precision, audits, nothing of the test set said.")
     ] = False,
     weights_of: _WeightsOf = None,
     baseline_weights_of: Annotated[str | None, typer.Option(help="The same for the baseline.")] = None,
@@ -50,8 +53,7 @@ def evaluate(
 ) -> None:
     """Judge a submission against the baseline: F1, time, score, each with its interval; write a record."""
     from harness import records, staging
-    from harness.errors import SubmissionError
-    from harness.judge import evaluate as judge
+    from harness.decisions import standing
     from harness.judge.schedule import Budget
     from harness.paths import project_root
 
@@ -59,21 +61,62 @@ def evaluate(
     rules = read_rules(root)
     plan: Plan = pilot(rules) if official else Budget(seconds(budget))
     level = demanded(isolation, official, rules)
-    package = staging.find(root, submission)
-    rival = staging.find(root, baseline or rules.baseline)
-    wanted = Wanted(package, rival, data_folder(root, data), device, level, weights_of, baseline_weights_of)
+    folders = staging.find(root, submission), staging.find(root, baseline or rules.baseline)
+    wanted = Wanted(*folders, data_folder(root, data), device, level, weights_of, baseline_weights_of)
+    path = _judged(root, rules, wanted, plan, audit=official, official=official)
+    report(root, rules, path)
+    if publish:
+        moved = records.publish(path, root / PUBLISHED, rules, standing(records.read_decisions(root / BOARDS)))
+        note(f"published: {moved.relative_to(root)}; `harness leaderboard --write` makes its boards")
+
+
+def audit(
+    submission: Annotated[str, PACKAGE],
+    data: DataOption = None,
+    baseline: BaselineOption = None,
+    device: DeviceOption = Device.cpu,
+    isolation: IsolationOption = None,
+    budget: Annotated[str, typer.Option(help="Time to spend, like 45s or 2m.")] = "45s",
+    weights_of: _WeightsOf = None,
+) -> int:
+    """Evaluate a submission and try whether it is what it seems: kept answers, batches, zeroed weights, the halves.
+
+    Exit codes: 0 nothing was found, 6 a flag is raised.
+    """
+    from harness import records, staging
+    from harness.judge.schedule import Budget
+    from harness.paths import project_root
+    from harness.report.audit import audit_text
+
+    root = project_root()
+    rules = read_rules(root)
+    folders = staging.find(root, submission), staging.find(root, baseline or rules.baseline)
+    wanted = Wanted(*folders, data_folder(root, data), device, isolation, weights_of)
+    path = _judged(root, rules, wanted, Budget(seconds(budget)), audit=True)
+    record = records.read(path)
+    assert record.result is not None
+    print(audit_text(record))
+    print(f"  record      {path.relative_to(root)}")
+    return FLAGGED if record.result.flags else 0
+
+
+def _judged(
+    root: Path, rules: "Rules", wanted: Wanted, plan: "Plan", *, audit: bool = False, official: bool = False
+) -> Path:
+    """Stages both packages and runs them; where the record is. A submission that cannot be staged leaves one too."""
+    from harness.errors import SubmissionError
+    from harness.judge import evaluate as judge
+
     with contextlib.ExitStack() as stack:
         job = stack.enter_context(opened(root, rules, wanted))
+        job = dataclasses.replace(job, audit=audit, official=official)
         try:
             both = stack.enter_context(with_submission(job, wanted))
         except SubmissionError as error:
             keep(root, judge.refused(job, error))
             raise
         _, path = judged_here(root, both, plan, habits_here(root, both))
-    report(root, rules, path)
-    if publish:
-        moved = records.publish(path, root / PUBLISHED, rules)
-        note(f"published: {moved.relative_to(root)}; `harness leaderboard --write` makes its boards")
+    return path
 
 
 def pilot(rules: "Rules") -> "Plan":
@@ -99,12 +142,14 @@ def demanded(isolation: Demanded | None, official: bool, rules: "Rules") -> Dema
 def report(root: Path, rules: "Rules", path: Path) -> None:
     """Prints the verdict on a written record, and where it is."""
     from harness import records
+    from harness.decisions import standing
     from harness.report import rank
     from harness.report.verdict import verdict
 
     record = records.read(path)
     others = [its for folder in (LOCAL, PUBLISHED) for its in records.read_all(root / folder)[0]]
-    print(verdict(record, rules, rank.board_of(record, others, rules)))
+    decided = standing(records.read_decisions(root / BOARDS))
+    print(verdict(record, rules, rank.board_of(record, others, rules, decided)))
     print(f"  record      {path.relative_to(root)}")
 
 
@@ -142,4 +187,4 @@ def check(
 
 
 def _because(error: "HarnessError | None") -> str:
-    return "" if error is None else f": {error.message}"
+    return "" if error is None else f": {clean(error.message, 500)}"

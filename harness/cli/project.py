@@ -9,8 +9,9 @@ from harness.errors import DataError, UsageError
 from harness.paths import RULES, resolve
 from harness.rules import Rules, parse
 
-LOCAL = Path("leaderboard") / "local"
-PUBLISHED = Path("leaderboard") / "records"
+BOARDS = Path("leaderboard")
+LOCAL = BOARDS / "local"
+PUBLISHED = BOARDS / "records"
 DUELS = LOCAL / "duels"
 CHECKUPS = LOCAL / "checkups"  # this machine's, by `harness doctor`
 

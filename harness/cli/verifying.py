@@ -135,7 +135,7 @@ def _again(record: "Record", raw: "Raw", rules: "Rules") -> "tuple[Record, Raw] 
     from harness.report.against import same_run
 
     raw = msgspec.structs.replace(raw, baseline_f1=rules.frozen_f1(record.data.digest, record.baseline.digest))
-    result = derive(raw, rules)
+    result = derive(raw, rules, record.half)
     assert record.result is not None
     if record.rules == rules.digest() and same_run(record.result, result):
         return None

@@ -5,13 +5,14 @@ clock stops, and only that copy is read; before the next request the buffer is c
 """
 
 import fcntl
+import math
 import mmap
 import os
 import secrets
 import select
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,7 @@ from harness.wire import (
     unpack,
 )
 
+_SLICE_S = 0.25  # of waiting for an answer; between two the worker is looked at
 _F_SEAL_FUTURE_WRITE = 0x10  # linux/fcntl.h; not in Python's fcntl before 3.13
 Crop = NDArray[np.uint8]
 
@@ -53,10 +55,14 @@ class Violation(Exception):
 
 
 class Channel:
-    """One worker's channel. `capacity` is the size of the input buffer in bytes."""
+    """One worker's channel. `capacity` is the size of the input buffer in bytes.
 
-    def __init__(self, capacity: int, clock: Clock) -> None:
-        self._clock = clock
+    `watch` is called now and then while an answer is waited for; what it raises ends the waiting.
+    """
+
+    def __init__(self, capacity: int, clock: Clock, watch: Callable[[], None]) -> None:
+        self._clock, self._watch = clock, watch
+        self._slices = 1
         self._socket, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._input_fd, self._input = _sealed("input", capacity, seal_writes=True)
         self._output_fd, self._output = _sealed("output", OUTPUT_BYTES, seal_writes=False)
@@ -80,8 +86,10 @@ class Channel:
         os.close(self._output_fd)
 
     def limit(self, seconds: float) -> None:
-        """How long the next answers may take, each."""
-        timeval = struct.pack("@ll", int(seconds), int(seconds % 1.0 * 1e6))
+        """How long the next answers may take, each, whole."""
+        self._slices = max(math.ceil(seconds / _SLICE_S), 1)
+        slice_us = max(int(seconds / self._slices * 1e6), 1)  # 0 would wait for ever
+        timeval = struct.pack("@ll", slice_us // 1_000_000, slice_us % 1_000_000)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
 
     def request(self, kind: Kind) -> int:
@@ -165,15 +173,18 @@ class Channel:
             raise Ended from None
 
     def _receive(self) -> bytes:
-        try:
-            data = self._socket.recv(MESSAGE_BYTES + 1)
-        except BlockingIOError:
-            raise Late from None
-        except ConnectionResetError:
-            raise Ended from None
-        if not data:
-            raise Ended
-        return data
+        for _ in range(self._slices):
+            try:
+                data = self._socket.recv(MESSAGE_BYTES + 1)
+            except BlockingIOError:
+                self._watch()
+                continue
+            except ConnectionResetError:
+                raise Ended from None
+            if not data:
+                raise Ended
+            return data
+        raise Late
 
     def _checked(self, data: bytes, nonce: int) -> Message:
         try:

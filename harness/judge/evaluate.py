@@ -10,7 +10,8 @@ import numpy as np
 
 import harness
 from harness.derive import derive
-from harness.errors import HarnessError
+from harness.errors import HarnessError, SubmissionError
+from harness.judge.audits import audit
 from harness.judge.awake import awake, prompt
 from harness.judge.clock import utc_now
 from harness.judge.isolation import Sandbox
@@ -19,7 +20,7 @@ from harness.judge.measure import Bench, Measured, Pixels, Watch, measure
 from harness.judge.schedule import Budget, Plan
 from harness.judge.session import Setting, Staged
 from harness.metrics import Ints
-from harness.record import BoardKey, DataId, Failure, Package, Raw, Record, Status
+from harness.record import BoardKey, DataId, Failure, Half, Package, Raw, RawAudit, Record, Status
 from harness.rules import Rules
 from harness.stats import History
 from harness.wire import input_bytes
@@ -59,6 +60,12 @@ class Job:
     plan: Plan = DEFAULT_PLAN
     history: History | None = None
     rival: bool = False  # a duel: the baseline is a stranger's package too, and what it does wrong is its own fault
+    audit: bool = False  # try beside the run whether the package is what it seems
+    official: bool = False  # its author learns nothing that the test crops said; the result is of the public half
+
+    def half(self) -> Half:
+        """The half of the test crops that the record tells of; all where a data set has one half only."""
+        return "public" if self.official and len(set(self.exam.splits)) > 1 else "all"
 
 
 class Outcome(NamedTuple):
@@ -78,13 +85,16 @@ def evaluate(job: Job, watch: Watch) -> Outcome:
         with awake() as held, prompt() as first:
             record = _attended(record, held, first)
             measured = measure(bench, job.exam.labels, job.plan)
+            audits = audit(bench) if job.audit else None
     except (HarnessError, KeyboardInterrupt) as error:
+        if job.official and bench.shown and isinstance(error, SubmissionError):
+            error.withhold()
         ended = msgspec.structs.replace(
             record, status=_status(error), isolation=bench.isolation, failure=_failure(error)
         )
         return Outcome(ended, None, error)
-    raw = _raw(job, seed, measured)
-    result = derive(raw, job.rules)
+    raw = _raw(job, seed, measured, audits)
+    result = derive(raw, job.rules, record.half)
     return Outcome(msgspec.structs.replace(record, isolation=bench.isolation, result=result), raw, None)
 
 
@@ -129,6 +139,8 @@ def _opening(job: Job, seed: int) -> Record:
         rules=job.rules.digest(),
         seed=seed,
         machine=describe(job.device, usable_cores()),
+        official=job.official,
+        half=job.half(),
     )
 
 
@@ -137,7 +149,7 @@ def _attended(record: Record, held: bool, first: bool) -> Record:
     return msgspec.structs.replace(record, machine=machine)
 
 
-def _raw(job: Job, seed: int, measured: Measured) -> Raw:
+def _raw(job: Job, seed: int, measured: Measured, audits: RawAudit | None) -> Raw:
     return Raw(
         classes=job.exam.data.classes,
         labels=tuple(job.exam.labels.tolist()),
@@ -150,6 +162,7 @@ def _raw(job: Job, seed: int, measured: Measured) -> Raw:
         floor=tuple(measured.floor),
         history=job.history,
         pilot=measured.pilot,
+        audit=audits,
     )
 
 

@@ -4,9 +4,9 @@ import os
 import platform
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from harness.errors import MachineError
+from harness.judge.gpu import describe_gpu
 from harness.record import Machine
 
 # Packages whose version can change a time or an answer.
@@ -29,7 +29,7 @@ def usable_cores() -> int:
 
 def describe(device: Literal["cpu", "cuda"], threads: int) -> Machine:
     """This machine now. Raises MachineError (kind "device") for "cuda" without a GPU and its driver."""
-    gpu = _gpu() if device == "cuda" else {}
+    gpu = describe_gpu() if device == "cuda" else {}
     return Machine(
         device=device,
         cpu=_cpu_model(),
@@ -62,49 +62,6 @@ def _versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def _gpu() -> dict[str, Any]:
-    try:
-        import pynvml  # noqa: PLC0415 (an extra)
-    except ImportError:
-        raise MachineError(
-            "--device cuda: expected the package nvidia-ml-py; pip install '.[gpu]'", kind="device"
-        ) from None
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError as error:
-        raise MachineError(
-            f"--device cuda: expected an NVIDIA GPU and its driver, got: {error}", kind="device"
-        ) from None
-    try:
-        handle = pynvml.nvmlDeviceGetHandleByIndex(0)
-        return {
-            "gpu": _str(pynvml.nvmlDeviceGetName(handle)),
-            "driver": _str(pynvml.nvmlSystemGetDriverVersion()),
-            "gpu_clock_mhz": int(pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM)),
-            "gpu_temperature_c": int(pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU)),
-        }
-    finally:
-        pynvml.nvmlShutdown()
-
-
-def _str(value: str | bytes) -> str:
-    return value.decode() if isinstance(value, bytes) else value
-
-
-def gpu_throttled_ns() -> int:
-    """Nanoseconds in which heat or power held the first GPU's clocks down; 0 where it does not say."""
-    import pynvml  # noqa: PLC0415 (an extra)
-
-    total = 0
-    try:
-        handle = pynvml.nvmlDeviceGetHandleByIndex(0)
-        for policy in (pynvml.NVML_PERF_POLICY_THERMAL, pynvml.NVML_PERF_POLICY_POWER):
-            total += int(pynvml.nvmlDeviceGetViolationStatus(handle, policy).violationTime)
-    except pynvml.NVMLError:
-        return 0
-    return total
 
 
 def text_of(path: str | Path) -> str:

@@ -14,6 +14,7 @@ from harness.errors import MachineError, SubmissionTimeout
 from harness.judge import schedule
 from harness.judge.channel import Crop
 from harness.judge.floor import Floor, median_crop
+from harness.judge.gpu import memory_comes_back
 from harness.judge.outside import Sampler
 from harness.judge.session import Session, Setting, Staged
 from harness.metrics import Ints
@@ -54,6 +55,7 @@ class Bench:
     rng: np.random.Generator
     watch: Watch
     isolation: Isolation | None = None
+    shown: bool = False  # whether the submission has seen a test crop
     _warmups: int = field(default=0, init=False)
 
     def floor(self) -> Floor:
@@ -79,7 +81,7 @@ class Bench:
             baseline.start_loading()
             baseline.finish_loading()
             self._settle(baseline, self.rules.protocol.warmup_crops)
-            _, times = self._block(baseline, [self._own(crop) for crop in order])
+            _, times = self._block(baseline, [self.own(crop) for crop in order])
         return RawLeg(tuple(order.tolist()), tuple(times))
 
     def _interleaved(self, crops: Ints, text: str) -> RawPass:
@@ -102,8 +104,9 @@ class Bench:
             sampler = Sampler(self.setting.device)
             samples = [sampler.sample(0, self.setting.clock.now_ns())]
             order = (0, 1) if plan.submission_first else (1, 0)
+            self.shown = True
             for number, block in enumerate(plan.blocks):
-                pixels = [self._own(crop) for crop in block]
+                pixels = [self.own(crop) for crop in block]
                 for which in order:
                     with self._turn(sides[which], sides):
                         self._settle(sides[which], self.rules.protocol.settle_crops)
@@ -160,7 +163,7 @@ class Bench:
             gc.enable()
         return labels, times
 
-    def _own(self, crop: int) -> Crop:
+    def own(self, crop: int) -> Crop:
         """A copy in memory, so that no side pays for reading the page from disk."""
         return np.array(self.pixels.test[crop])
 
@@ -175,8 +178,12 @@ class Bench:
     def _retried(self, run: Callable[[], _T]) -> _T:
         """A fault of the machine is tried once more, a submission's never."""
         try:
-            return run()
+            return self._run(run)
         except MachineError:
+            return self._run(run)
+
+    def _run(self, run: Callable[[], _T]) -> _T:
+        with memory_comes_back(self.setting.device):
             return run()
 
 

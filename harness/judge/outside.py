@@ -4,7 +4,8 @@ import os
 import time
 from pathlib import Path
 
-from harness.judge.machine import gpu_throttled_ns, text_of
+from harness.judge.gpu import throttled_ns
+from harness.judge.machine import text_of
 from harness.record import RawSample
 from harness.sandbox import processes
 
@@ -35,7 +36,7 @@ class Sampler:
             busy_ms=busy * 1000 // _TICKS,
             steal_ms=steal * 1000 // _TICKS,
             stalled_us=_stalled_us("memory"),
-            throttled=_hot() + (gpu_throttled_ns() if self._device == "cuda" else 0),
+            throttled=_hot() + (throttled_ns() if self._device == "cuda" else 0),
             suspended_ms=int((time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()) * 1e3),
         )
 

@@ -3,6 +3,7 @@
 Everything that a worker can do wrong becomes a SubmissionError with its owner's name and one line here.
 """
 
+import builtins
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from harness.record import Isolation
 from harness.rules import Limits
 from harness.wire import MOST_CROPS, Kind, Message, Reason
 
+_LOOK_NS = 500_000_000  # between two looks at what a worker holds, while it answers fast
 _KINDS = {
     Reason.IMPORT_RAISED: ("load_raised", "predict.py"),
     Reason.LOAD_RAISED: ("load_raised", "load"),
@@ -72,7 +74,8 @@ class Session:
         self._limits, self._clock = setting.limits, setting.clock
         self._begun = self._clock.now_ns()
         self._fault_of_package: SubmissionError | None = None
-        self._channel = Channel(setting.capacity, self._clock)
+        self._looked_ns = self._begun
+        self._channel = Channel(setting.capacity, self._clock, self._look)
         launch = Launch(
             script="worker/__main__.py",
             arguments=("{confinement}", setting.device, "{package}", *map(str, self._channel.descriptors)),
@@ -143,6 +146,8 @@ class Session:
         """Labels of uint8 crops, (H, W, 3) each, and how long they took. Raises SubmissionError, SubmissionTimeout."""
         assert 0 < len(crops) <= MOST_CROPS
         try:
+            if self._clock.now_ns() - self._looked_ns > _LOOK_NS:
+                self._look()
             elapsed, labels, answer = self._channel.classify(crops)
         except (Ended, Late, Violation) as error:
             raise self._fault(error, "predict", self._limits.answer_s) from error
@@ -163,6 +168,19 @@ class Session:
         """Goes on."""
         self._started.thaw()
 
+    def _look(self) -> None:
+        """Raises Violation where the worker with all that it started holds more than its limits."""
+        limits = self._limits
+        memory, files = limits.memory_mb << 20, limits.scratch_files
+        held = self._started.usage(memory, files)
+        if held.memory > memory:
+            raise Violation("memory", f"expected at most {limits.memory_mb} MiB, it holds {held.memory >> 20}")
+        if held.scratch > limits.scratch_mb << 20:
+            raise Violation("scratch", f"expected at most {limits.scratch_mb} MiB in its scratch, got more")
+        if held.scratch_files > files:
+            raise Violation("scratch", f"expected at most {files} files in its scratch, got more")
+        self._looked_ns = self._clock.now_ns()
+
     def _raise_failure(self, answer: Message) -> None:
         if answer.kind is not Kind.FAILED:
             return
@@ -171,7 +189,9 @@ class Session:
             kind, where = _KINDS[Reason(answer.detail)]
         except (ValueError, KeyError):
             raise self._error("sent a failure that the protocol does not know", "protocol") from None
-        raise self._error(f"{where} raised {said}" if kind.endswith("_raised") else said, kind)
+        if kind.endswith("_raised"):
+            raise self._error(f"{where} raised {said}", kind, public=f"{where} raised {_builtin_class(said)}")
+        raise self._error(said, kind)
 
     def _fault(self, error: Ended | Late | Violation, where: str, limit_s: float) -> HarnessError:
         """What a broken channel means, as the error to raise."""
@@ -182,13 +202,25 @@ class Session:
         code = self._started.exit_code(wait_s=2.0)
         return self._error(f"{where} ended the process: {_ending(code)}", "crash")
 
-    def _error(self, text: str, kind: str) -> HarnessError:
+    def _error(self, text: str, kind: str, public: str = "") -> HarnessError:
         message = f"{self.name}: {text}"
         if self._trusted:
             return HarnessError(f"{message} (it is not the submission that failed)", kind="baseline_failed")
         timeout = kind.endswith("_timeout")
-        self._fault_of_package = (SubmissionTimeout if timeout else SubmissionError)(message, kind=kind)
+        error = SubmissionTimeout if timeout else SubmissionError
+        self._fault_of_package = error(message, kind=kind, public=f"{self.name}: {public or kind}")
         return self._fault_of_package
+
+
+def _builtin_class(said: str) -> str:
+    """The class of an exception that a worker reports, "Exception" where it is none of Python's own.
+
+    >>> _builtin_class("ValueError: label of photo 3 is 4"), _builtin_class("Label4: x")
+    ('ValueError', 'Exception')
+    """
+    name = said.partition(":")[0].partition(" ")[0]
+    known = getattr(builtins, name, None)
+    return name if isinstance(known, type) and issubclass(known, BaseException) else "Exception"
 
 
 def _ending(code: int | None) -> str:
@@ -200,5 +232,6 @@ def _ending(code: int | None) -> str:
     if code is None:
         return "it closed its channel"
     if code > 128 and code - 128 in signal.valid_signals():
-        return f"killed by {signal.Signals(code - 128).name}"
+        name = signal.Signals(code - 128).name
+        return f"killed by {name}" + " (by the kernel, for want of memory?)" * (name == "SIGKILL")
     return f"exit code {code}"

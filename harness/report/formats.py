@@ -48,6 +48,7 @@ def _where(board: Board) -> dict[str, object]:
         "data": board.data,
         "scenario": key.scenario,
         "isolation": key.isolation,
+        "half": key.half,
         "machine": board.machine,
         "baseline": board.baseline,
         "data_digest": key.data,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from harness.record import Latency
 from harness.report.board import Board, Reference, Row
 from harness.report.clean import clean
-from harness.report.text import explanations, ranks, span, with_references
+from harness.report.text import explanations, of_half, ranks, span, with_references
 from harness.stats import Interval
 
 _HEAD = (
@@ -48,7 +48,7 @@ def _board(board: Board) -> str:
     said += [(row.submission.name, remark) for row in board.rows for remark in explanations(row)]
     return "\n".join(
         [
-            f"## {escape(board.data)}: {escape(key.scenario)} on {escape(board.machine)}",
+            f"## {escape(board.data)}: {escape(key.scenario)} on {escape(board.machine)}{of_half(board)}",
             "",
             f"Baseline {escape(board.baseline)} ({f1}{floor}). Isolation {escape(key.isolation)}, "
             f"rules {escape(key.rules[:12])}, data {escape(key.data[:12])}. Lower scores are better.",

@@ -13,6 +13,7 @@ from itertools import groupby
 import msgspec
 import numpy as np
 
+from harness.decisions import NOTHING, Standing
 from harness.record import BoardKey, Record, Result
 from harness.report.board import Board, Reference, Row
 from harness.report.clean import clean
@@ -25,17 +26,22 @@ from harness.stats import times_less, welch_degrees
 _NO_ISOLATION = "none"  # in the key of a run that ended before a worker came up
 
 
-def boards(records: Iterable[Record], rules: Rules, local: Container[str] = ()) -> tuple[Board, ...]:
-    """One board a key, in the order of data, machine and key. `local`: digests of records not published."""
+def boards(
+    records: Iterable[Record], rules: Rules, local: Container[str] = (), decided: Standing = NOTHING
+) -> tuple[Board, ...]:
+    """One board a key, in the order of data, machine and key.
+
+    `local`: digests of records not published; `decided`: what organisers do not rank.
+    """
     ordered = sorted({r.digest: r for r in records}.values(), key=lambda r: (r.created_utc, r.digest))
-    made = (_board(key, group, rules, local) for key, group in _by_key(_one_a_run(ordered)).items())
+    made = (_board(key, group, (rules, decided), local) for key, group in _by_key(_one_a_run(ordered)).items())
     return tuple(sorted(made, key=lambda board: (board.data, board.machine, board.key)))
 
 
-def board_of(record: Record, others: Iterable[Record], rules: Rules) -> Board:
+def board_of(record: Record, others: Iterable[Record], rules: Rules, decided: Standing = NOTHING) -> Board:
     """The board that a written record is on, together with others."""
     key = record.key()
-    (board,) = boards([record, *(other for other in others if other.key() == key)], rules)
+    (board,) = boards([record, *(other for other in others if other.key() == key)], rules, decided=decided)
     return board
 
 
@@ -96,14 +102,15 @@ def _by_key(ordered: Sequence[Record]) -> dict[BoardKey, list[Record]]:
     return found
 
 
-def _board(key: BoardKey, records: Sequence[Record], rules: Rules, local: Container[str]) -> Board:
+def _board(key: BoardKey, records: Sequence[Record], terms: tuple[Rules, Standing], local: Container[str]) -> Board:
     """The board of one key's records, oldest first."""
+    rules, decided = terms
     present = rules if key.rules == rules.digest() else None
     results = [r.result for r in records if r.status == "ok" and r.result is not None]
-    frozen = None if present is None else present.frozen_f1(key.data, key.baseline)
+    frozen = None if present is None or key.half != "all" else present.frozen_f1(key.data, key.baseline)
     measured = mean([result.baseline_f1 for result in results]) if results else None
     baseline_f1 = measured if frozen is None else frozen
-    rows = _rows(records, Scale(present, 0.0 if baseline_f1 is None else baseline_f1), local)
+    rows = _rows(records, Scale(present, 0.0 if baseline_f1 is None else baseline_f1), local, decided)
     newest = records[-1]
     return Board(
         key=key,
@@ -119,7 +126,7 @@ def _board(key: BoardKey, records: Sequence[Record], rules: Rules, local: Contai
     )
 
 
-def _rows(records: Sequence[Record], scale: Scale, local: Container[str]) -> tuple[Row, ...]:
+def _rows(records: Sequence[Record], scale: Scale, local: Container[str], decided: Standing) -> tuple[Row, ...]:
     """Ranked rows, then those that are not ranked, then packages without a result."""
     rows = []
     newest = {record.submission.name: record for record in records}
@@ -129,7 +136,9 @@ def _rows(records: Sequence[Record], scale: Scale, local: Container[str]) -> tup
     for _, group in groupby(by_package, key=_package):
         package = list(group)
         scored = [r for r in package if r.status == "ok" and r.result is not None]
-        rows.append(result_row(scored, scale, local) if scored else failure_row(package[-1], local))
+        row = result_row(scored, scale, local) if scored else failure_row(package[-1], local)
+        why = decided.why_not(package[0].submission.digest, package[0].data.digest, package[0].created_utc)
+        rows.append(row if why is None else msgspec.structs.replace(row, reason=clean(why)))
     ranked = _ranked([row for row in rows if row.status == "ok" and row.reason is None])
     if scale.rules is not None:
         results = {record.digest: record.result for record in records if record.result is not None}

@@ -37,6 +37,11 @@ def span(low: int | None, high: int | None) -> str:
     return "" if low is None else str(low) if low == high else f"{low}-{high}"
 
 
+def of_half(board: Board) -> str:
+    """ ", public half" where a board is of one half of the test crops."""
+    return "" if board.key.half == "all" else f", {board.key.half} half"
+
+
 def with_references(board: Board) -> list[Row | Reference]:
     """The rows of a board with its reference lines among the ranked ones, each before the first higher score."""
     lines: list[Row | Reference] = [row for row in board.rows if row.rank is not None]
@@ -77,7 +82,7 @@ def _title(board: Board) -> list[str]:
     frozen = " (frozen)" if board.baseline_f1_frozen else ""
     floor = "" if board.least_f1 is None else f", eligible from {board.least_f1:.4f}"
     return [
-        shorten(f"{board.data}: {board.key.scenario}, isolation {board.key.isolation}", WIDTH),
+        shorten(f"{board.data}: {board.key.scenario}, isolation {board.key.isolation}{of_half(board)}", WIDTH),
         shorten(f"  machine   {board.machine}", WIDTH),
         shorten(f"  baseline  {shorten(board.baseline, 30)}, {f1}{frozen}{floor}", WIDTH),
         shorten(f"  rules     {board.key.rules[:8]}, data {board.key.data[:8]}; lower scores are better", WIDTH),

@@ -2,6 +2,7 @@
 
 from harness.derive import FLAGS
 from harness.record import Latency, Record, Result
+from harness.report.audit import audit_lines
 from harness.report.board import Board
 from harness.report.clean import clean, shorten
 from harness.report.fields import WIDTH, ends, field, with_ends
@@ -28,6 +29,12 @@ def verdict(record: Record, rules: Rules, board: Board) -> str:
     ]
     if record.submission.weights_of is not None:
         lines.append(f"  transfer    weights of {clean(record.submission.weights_of, 40)}")
+    if record.half != "all":
+        lines += field(
+            "half", f"the {record.half} one of the test crops; `harness leaderboard --private` has the other"
+        )
+    if result.audit is not None:
+        lines += audit_lines(result.audit)
     for name in result.flags:
         lines += field("flag", f"{name}: {FLAGS[name]}")
     windows = result.windows

@@ -1,5 +1,6 @@
 """Confines this very process: limits, uid, capabilities, landlock, seccomp; in an order in which each still works."""
 
+import contextlib
 import ctypes
 import json
 import os
@@ -21,6 +22,7 @@ class Confinement:
     memory: int
     processes: int
     file_size: int
+    descriptors: int = 0
     read: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
@@ -41,8 +43,11 @@ class Confinement:
 
 def confine(confinement: Confinement) -> None:
     """Applies all of it to this process, for good. Raises OSError where the kernel refuses a part."""
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("1000")  # a machine that runs out of memory ends the worker first, never the judge
     for limit, value in (
         (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NOFILE, confinement.descriptors),
         (resource.RLIMIT_FSIZE, confinement.file_size),
         (resource.RLIMIT_DATA, confinement.memory),
         (resource.RLIMIT_NPROC, confinement.processes),

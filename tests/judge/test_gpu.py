@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from harness.errors import MachineError
+from harness.judge.gpu import memory_comes_back, probe_cuda
 from harness.judge.isolation import Sandbox
 from harness.judge.isolation.bubblewrap import _view
 from harness.judge.isolation.launch import Launch
@@ -69,3 +70,27 @@ def test_a_package_answers_from_the_gpu_inside_the_sandbox(
             session.finish_loading()
             session.classify([crop])
             assert session.classify([crop]).labels.tolist() == [60 % 6]
+
+
+def test_a_sandbox_without_cuda_is_said_with_what_to_do(strongest: Sandbox, the_rules: Rules) -> None:
+    if HAS_GPU:
+        probe_cuda(strongest, the_rules.limits)
+        return
+    with pytest.raises(MachineError, match=r"expected CUDA in the sandbox .*; \S") as caught:
+        probe_cuda(strongest, the_rules.limits)
+    assert caught.value.kind == "device"
+
+
+@pytest.mark.gpu
+@needs_gpu
+def test_memory_is_the_drivers_again_after_a_kill(
+    strongest: Sandbox, the_rules: Rules, target: Target, make_package: MakePackage
+) -> None:
+    source = ON_GPU.replace("def load(device):", "def load(device):\n    torch.empty(1 << 30, device=device)")
+    with (
+        staged(make_package("large", source), target, the_rules.limits) as (_, folder),
+        memory_comes_back("cuda"),
+        Session(Staged("large", folder, 6), Setting(strongest, the_rules.limits, "cuda", 2, 1 << 16)) as session,
+    ):
+        session.start_loading()
+        session.finish_loading()

@@ -143,6 +143,7 @@ def _command(launch: Launch, uid: int | None) -> list[str]:
         memory=0 if launch.device == "cuda" else limits.memory_mb << 20,
         processes=process_limit(limits.processes, uid),
         file_size=limits.file_mb << 20,
+        descriptors=limits.descriptors,
     )
     command = []
     for name, value in environment(launch.threads, _SCRATCH).items():

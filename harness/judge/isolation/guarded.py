@@ -98,6 +98,7 @@ class Guarded:
             memory=0 if launch.device == "cuda" else limits.memory_mb << 20,
             processes=process_limit(limits.processes, uid),
             file_size=limits.file_mb << 20,
+            descriptors=limits.descriptors,
             read=read if landlock else (),
             write=(str(scratch),) if landlock else (),
             devices=(*_DEVICES, *gpu) if landlock else (),

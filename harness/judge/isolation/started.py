@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from harness.errors import MachineError
 from harness.judge.isolation.launch import Output
@@ -15,6 +16,14 @@ from harness.rules import Level
 from harness.sandbox import processes
 
 _NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
+
+
+class Usage(NamedTuple):
+    """What a worker with all that it started holds now."""
+
+    memory: int  # bytes
+    scratch: int  # bytes
+    scratch_files: int
 
 
 class Started:
@@ -62,6 +71,14 @@ class Started:
             namespaces=_own_namespaces(pid, status),
         )
 
+    def usage(self, most_memory: int, most_files: int) -> Usage:
+        """What it holds now; counted exactly only above `most_memory` bytes, up to just above `most_files` files."""
+        held = processes.memory(self._top, most_memory)
+        if self._scratch is not None:
+            return Usage(held, *_folder_usage(self._scratch, most_files))
+        mounted = [_mount_usage(f"/proc/{self._top}/root{folder}") for folder in ("/tmp", "/dev/shm")]
+        return Usage(held, max(size for size, _ in mounted), max(files for _, files in mounted))
+
     def freeze(self) -> None:
         """Stops the worker and all that it started, and checks that they stopped."""
         if not processes.freeze_all(self._top):
@@ -77,7 +94,8 @@ class Started:
         """The worker's exit code (128 + signal where one killed it), None while it runs."""
         if self._code is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._code = self._outer.wait(timeout=wait_s)
+                code = self._outer.wait(timeout=wait_s)
+                self._code = code if code >= 0 else 128 - code  # the launcher itself was killed
         return self._code
 
     def kill(self) -> None:
@@ -124,3 +142,25 @@ def _own_namespaces(pid: int, status: dict[str, str]) -> tuple[str, ...]:
             if name == "pid" and len(status.get("NSpid", "").split()) > 1:
                 own.append(name)
     return tuple(own)
+
+
+def _mount_usage(folder: str) -> tuple[int, int]:
+    """(bytes, files) of a file system of its own; 0 where it is gone."""
+    try:
+        there = os.statvfs(folder)
+    except OSError:
+        return 0, 0
+    return (there.f_blocks - there.f_bfree) * there.f_frsize, there.f_files - there.f_ffree
+
+
+def _folder_usage(folder: Path, most_files: int) -> tuple[int, int]:
+    """(bytes, files) below a folder on a disk; counting ends above `most_files`."""
+    size = count = 0
+    for parent, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            count += 1
+            with contextlib.suppress(OSError):
+                size += os.lstat(os.path.join(parent, name)).st_blocks * 512
+        if count > most_files:
+            break
+    return size, count

@@ -1,0 +1,185 @@
+"""Faults of the judge's own world: other judges, stops, kills, torn files, full and read-only disks."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.errors import MachineError
+from harness.judge.device import reserved
+from harness.sandbox import processes
+from tests.cli.conftest import Project
+from tests.conftest import in_subprocess
+
+SLOW = "import time\ndef load(device):\n    return lambda crops: time.sleep(0.02) or [int(crops[0][0, 0, 0]) % 6]\n"
+
+
+def evaluating(project: Project, name: str, *more: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "harness", "evaluate", name, "--budget", "1s", *more],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=project.environment(),
+        cwd=project.root,
+    )
+
+
+def test_two_judges_do_not_measure_at_once() -> None:
+    said: list[str] = []
+    with reserved("test-device", said.append):
+        assert said == []
+        with pytest.raises(MachineError) as caught, reserved("test-device", said.append, wait_s=0.3):
+            pass
+        assert f"another judge (pid {os.getpid()}) measures on it" in caught.value.message
+        assert said == [f"waiting for another judge (pid {os.getpid()}), which measures on test-device"]
+        with reserved("another-device", said.append):
+            pass
+    with reserved("test-device", said.append, wait_s=0.0):
+        pass
+
+
+def test_a_judge_waits_for_the_other_and_goes_on() -> None:
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with reserved("test-device", lambda said: None):
+            held.set()
+            done.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    threading.Timer(0.5, done.set).start()
+    begun = time.monotonic()
+    with reserved("test-device", lambda said: None):
+        assert time.monotonic() - begun > 0.4
+    thread.join()
+
+
+def test_a_judge_that_was_killed_holds_nothing() -> None:
+    code = (
+        "from harness.judge.device import reserved\nimport os, signal\n"
+        "with reserved('test-device', print):\n    os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    assert in_subprocess(code).returncode == -signal.SIGKILL
+    with reserved("test-device", lambda said: None, wait_s=0.0):
+        pass
+
+
+def test_the_command_line_waits_for_another_judge(project: Project) -> None:
+    with reserved("cpu", lambda said: None):
+        judge = evaluating(project, "sharp")
+        assert judge.stderr is not None
+        lines = iter(judge.stderr.readline, "")
+        assert any(f"waiting for another judge (pid {os.getpid()})" in line for line in lines)
+    assert judge.communicate(timeout=60)
+    assert judge.returncode == 0
+
+
+def everything_of(root: Path) -> set[int]:
+    """Processes that work for a judge in this project: below it, or with its files."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            if b"harness/worker/__main__.py" in (path / "cmdline").read_bytes():
+                found.add(int(path.name))
+        except OSError:
+            continue
+    return found
+
+
+def test_a_judge_killed_at_any_moment_leaves_whole_records_and_no_process(project: Project) -> None:
+    """kill -9 at random moments; then the same command runs, nothing is doubled, nothing half-written is ranked."""
+    project.package("slow", SLOW)
+    before = everything_of(project.root)
+    rng = random.Random(0)
+    for _ in range(4):
+        judge = evaluating(project, "slow")
+        time.sleep(rng.uniform(0.3, 6.0))
+        judge.kill()
+        judge.communicate(timeout=20)
+        end = time.monotonic() + 10
+        while everything_of(project.root) - before and time.monotonic() < end:
+            time.sleep(0.05)
+        assert everything_of(project.root) <= before
+    done = [record for record in project.local() if record["status"] == "ok"]
+    project.run("evaluate", "slow", "--budget", "1s")
+    assert len([record for record in project.local() if record["status"] == "ok"]) == len(done) + 1
+    (board,) = json.loads(project.run("leaderboard", "--format", "json").stdout)
+    (row,) = board["rows"]
+    assert row["runs"] == len(done) + 1
+    said = project.run("leaderboard").stderr
+    assert "skipped" not in said
+
+
+def test_a_judge_stopped_by_its_terminal_and_by_its_machine(project: Project) -> None:
+    project.package("slow", SLOW)
+    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        judge = evaluating(project, "slow")
+        time.sleep(3.0)
+        judge.send_signal(number)
+        _, said = judge.communicate(timeout=20)
+        assert judge.returncode == code, said
+        assert "harness: interrupted" in said
+        assert project.local()[-1]["status"] == "interrupted"
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"schema": 2}', "\x00" * 100, "null", '{"schema":' + "[" * 9999])
+def test_a_torn_or_foreign_file_among_the_records_is_named_and_skipped(content: str, project: Project) -> None:
+    folder = project.root / "leaderboard" / "local"
+    folder.mkdir(parents=True)
+    (folder / "torn.json").write_text(content)
+    done = project.run("leaderboard")
+    assert "harness: skipped: " in done.stderr
+    assert "torn.json" in done.stderr
+    assert "no records yet" in done.stderr
+
+
+def test_a_full_disk_is_said_before_the_run_or_keeps_what_was_there(project: Project) -> None:
+    """A file system of 64 KiB of its own, in a namespace of its own: the real ENOSPC."""
+    local = project.root / "leaderboard" / "local"
+    local.mkdir(parents=True)
+    program = f"mount -t tmpfs -o size=64k none {local} && exec {sys.executable} -m harness evaluate sharp --budget 1s"
+    done = subprocess.run(
+        ["unshare", "--mount", *(["--map-root-user"] if os.getuid() else []), "sh", "-c", program],
+        capture_output=True,
+        text=True,
+        env=project.environment(),
+        cwd=project.root,
+        check=False,
+        timeout=120,
+    )
+    if "unshare" in done.stderr or "mount:" in done.stderr:
+        pytest.skip(f"no mount namespace here: {done.stderr.strip().splitlines()[0]}")
+    assert done.returncode == 1, done.stderr
+    assert "No space left on device; free some space there" in done.stderr.splitlines()[-1]
+
+
+def test_a_worker_killed_by_the_machine_is_named(project: Project) -> None:
+    """Somebody (the kernel, for want of memory) kills the worker in the middle of a pass."""
+    project.package("slow", SLOW)
+    judge = evaluating(project, "slow")
+    end = time.monotonic() + 30
+    killed = False
+    while not killed and time.monotonic() < end:
+        for pid in processes.descendants(judge.pid):
+            try:
+                ours = b"worker/__main__.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
+            except OSError:
+                continue
+            if ours and time.monotonic() > end - 26:  # not the null: the pass has begun
+                os.kill(pid, signal.SIGKILL)
+                killed = True
+        time.sleep(0.05)
+    _, said = judge.communicate(timeout=30)
+    assert judge.returncode in (1, 4), said
+    assert "SIGKILL" in said
+    assert project.local()[-1]["status"] == "failed"
