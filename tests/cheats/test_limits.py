@@ -21,14 +21,14 @@ class Greed:
     levels: tuple[str, ...] = field(default=("bwrap", "landlock", "process"))
 
 
-SLEEP = "\nimport time\ntime.sleep(3)"
+SLEEP = "\nimport time\ntime.sleep(0.8)"  # three looks of the watch
 GREEDS = {
     "heap": Greed(
         "kept = [bytearray(100 << 20) for _ in range(7)]", {"memory_mb": 600}, {"memory_mb": 4096}, "MemoryError"
     ),
     "heap of many processes": Greed(
         "import os, time\nfor _ in range(4):\n    if os.fork() == 0:\n        kept = bytearray(200 << 20)\n"
-        "        time.sleep(9)\ntime.sleep(3)",
+        "        time.sleep(9)\ntime.sleep(1.2)",
         {"memory_mb": 500},
         {"memory_mb": 4096},
         "expected at most 500 MiB, it holds",

@@ -1,5 +1,6 @@
-"""The command line's project is what the judge's world is made of."""
+"""What faults happen in: a cell of the strongest level, and the command line's project."""
 
+from tests.cheats.conftest import strong
 from tests.cli.conftest import practice, project
 
-__all__ = ["practice", "project"]
+__all__ = ["practice", "project", "strong"]

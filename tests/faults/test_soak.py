@@ -5,11 +5,8 @@ import os
 import threading
 
 from harness.errors import HarnessError
-from harness.judge.isolation import Sandbox
-from harness.rules import Rules
-from harness.staging import Target
 from tests.cells import CROP, Cell, answering, left
-from tests.conftest import PREDICT, MakePackage
+from tests.conftest import PREDICT
 
 KINDS = {
     "well": PREDICT,
@@ -27,17 +24,14 @@ KINDS = {
 RUNS = 200
 
 
-def test_two_hundred_submissions_leave_nothing(
-    strongest: Sandbox, the_rules: Rules, target: Target, make_package: MakePackage
-) -> None:
-    cell = Cell(strongest, the_rules.limits, target, make_package, [])
+def test_two_hundred_submissions_leave_nothing(strong: Cell) -> None:
     kinds = list(KINDS.values())
-    run(cell, kinds)  # what is made once is made now
+    run(strong, kinds)  # what is made once is made now
     gc.collect()
     before, threads, memory = left(), threading.active_count(), resident()
     seen = 0
     while seen < RUNS:
-        seen += run(cell, kinds)
+        seen += run(strong, kinds)
     gc.collect()
     after = left()
     assert after == before

@@ -1,21 +1,11 @@
 """What goes wrong in a submission: each case has its kind, its exit code and one clear line."""
 
-import gc
-import os
 from typing import NamedTuple
 
-import numpy as np
 import pytest
 
 from harness.errors import SubmissionError
-from harness.judge.isolation import Sandbox
-from harness.judge.session import Session, Setting, Staged
-from harness.rules import Rules
-from harness.sandbox import processes
-from harness.staging import Target, staged
-from tests.conftest import MakePackage
-
-CROP = np.zeros((8, 8, 3), np.uint8)
+from tests.cells import Cell, answering
 
 
 class Fault(NamedTuple):
@@ -25,10 +15,6 @@ class Fault(NamedTuple):
     kind: str
     says: str
     exit_code: int = 4
-
-
-def answering(expression: str) -> str:
-    return f"import numpy as np\ndef load(device):\n    return lambda crops: {expression}\n"
 
 
 FAULTS = {
@@ -86,118 +72,28 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_is_named(
-    name: str, strongest: Sandbox, the_rules: Rules, target: Target, make_package: MakePackage
-) -> None:
+def test_a_fault_is_named(name: str, strong: Cell) -> None:
     fault = FAULTS[name]
-    error = failure(fault.source, strongest, the_rules, target, make_package)
+    error = strong.error(fault.source)
+    assert error is not None
     assert error.kind == fault.kind
     assert fault.says in error.message
-    assert error.message.startswith("faulty: ")
+    assert error.message.startswith("cheat0: ")
     assert "\n" not in error.message
     assert error.exit_code == fault.exit_code
     assert error.owner == "submission"
 
 
-def failure(source: str, sandbox: Sandbox, rules: Rules, target: Target, make_package: MakePackage) -> SubmissionError:
-    """Runs a package until it fails; checks that nothing is left behind."""
-    gc.collect()
-    before, children = open_files(), set(processes.children(os.getpid()))
-    with staged(make_package("faulty", source), target, rules.limits) as (_, folder):
-        setting = Setting(sandbox, rules.limits, "cpu", 1, 1 << 16)
-        with pytest.raises(SubmissionError) as caught, Session(Staged("faulty", folder, 6), setting) as session:
-            session.start_loading()
-            session.finish_loading()
-            for _ in range(20):
-                session.classify([CROP])
-    assert not folder.exists()
-    assert open_files() == before
-    assert set(processes.children(os.getpid())) <= children, "no new child, no zombie"
-    return caught.value
-
-
-def open_files() -> int:
-    return len(os.listdir("/proc/self/fd"))
-
-
-def test_a_load_that_hangs_is_ended(
-    strongest: Sandbox, the_rules: Rules, target: Target, make_package: MakePackage
-) -> None:
-    import msgspec
-
-    limits = msgspec.structs.replace(the_rules.limits, load_s=1.5)
-    error = failure(
-        "import time\ntime.sleep(60)",
-        strongest,
-        msgspec.structs.replace(the_rules, limits=limits),
-        target,
-        make_package,
-    )
+def test_a_load_that_hangs_is_ended(strong: Cell) -> None:
+    error = strong.with_limits(load_s=1.5).error("import time\ntime.sleep(60)")
+    assert error is not None
     assert (error.kind, error.exit_code) == ("load_timeout", 5)
     assert "expected load to answer within 1.5 s, it did not" in error.message
 
 
-def test_the_traceback_is_in_the_log(
-    strongest: Sandbox, the_rules: Rules, target: Target, make_package: MakePackage
-) -> None:
-    error = failure(answering("1 // 0"), strongest, the_rules, target, make_package)
+def test_the_traceback_is_in_the_log(strong: Cell) -> None:
+    error = strong.error(answering("1 // 0"))
+    assert isinstance(error, SubmissionError)
     assert error.log is not None
     assert "Traceback" in error.log
     assert "predict.py" in error.log
-
-
-LATE_WRITE = """
-import gc, threading, time
-import numpy as np
-
-def load(device):
-    import mmap
-    outputs = [o for o in gc.get_objects() if type(o).__name__ == "Channel"]
-
-    def later():
-        time.sleep(0.05)
-        outputs[0].labels[0] = 1
-
-    def predict(crops):
-        threading.Thread(target=later).start()
-        return [0]
-    return predict
-"""
-
-
-def test_an_answer_that_is_changed_afterwards_is_found_out(
-    strongest: Sandbox, the_rules: Rules, target: Target, make_package: MakePackage
-) -> None:
-    import time
-
-    with staged(make_package("late", LATE_WRITE), target, the_rules.limits) as (_, folder):
-        setting = Setting(strongest, the_rules.limits, "cpu", 1, 1 << 16)
-        with Session(Staged("late", folder, 6), setting) as session:
-            session.start_loading()
-            session.finish_loading()
-            assert session.classify([CROP]).labels.tolist() == [0]
-            time.sleep(0.3)
-            with pytest.raises(SubmissionError) as caught:
-                session.classify([CROP])
-    assert caught.value.kind == "late_write"
-
-
-UNASKED = """
-import gc
-
-def load(device):
-    channel = next(o for o in gc.get_objects() if type(o).__name__ == "Channel")
-
-    def predict(crops):
-        channel.socket.send({message})
-        return [0]
-    return predict
-"""
-
-
-@pytest.mark.parametrize("message", ["b'x'", "b'HRN1' + bytes(28)", "b'x' * 4000"])
-def test_a_message_that_nobody_asked_for_ends_the_run(
-    message: str, strongest: Sandbox, the_rules: Rules, target: Target, make_package: MakePackage
-) -> None:
-    error = failure(UNASKED.format(message=message), strongest, the_rules, target, make_package)
-    assert error.kind == "protocol"

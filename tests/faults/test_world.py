@@ -101,9 +101,9 @@ def test_a_judge_killed_at_any_moment_leaves_whole_records_and_no_process(projec
     project.package("slow", SLOW)
     before = everything_of(project.root)
     rng = random.Random(0)
-    for _ in range(4):
+    for _ in range(3):
         judge = evaluating(project, "slow")
-        time.sleep(rng.uniform(0.3, 6.0))
+        time.sleep(rng.uniform(0.3, 5.0))
         judge.kill()
         judge.communicate(timeout=20)
         end = time.monotonic() + 10
@@ -118,18 +118,6 @@ def test_a_judge_killed_at_any_moment_leaves_whole_records_and_no_process(projec
     assert row["runs"] == len(done) + 1
     said = project.run("leaderboard").stderr
     assert "skipped" not in said
-
-
-def test_a_judge_stopped_by_its_terminal_and_by_its_machine(project: Project) -> None:
-    project.package("slow", SLOW)
-    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
-        judge = evaluating(project, "slow")
-        time.sleep(3.0)
-        judge.send_signal(number)
-        _, said = judge.communicate(timeout=20)
-        assert judge.returncode == code, said
-        assert "harness: interrupted" in said
-        assert project.local()[-1]["status"] == "interrupted"
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"schema": 2}', "\x00" * 100, "null", '{"schema":' + "[" * 9999])

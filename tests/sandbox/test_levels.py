@@ -78,7 +78,7 @@ def test_the_attempts_succeed_where_nothing_defends(
     secret = tmp_path / "labels.json"
     secret.write_text("[0, 1]")
     for parent in tmp_path.parents[:3]:  # pytest makes its folders 0700; the worker has another uid
-        if parent != Path("/tmp"):
+        if parent != Path("/tmp") and parent.stat().st_uid == os.getuid():
             parent.chmod(0o755)
     code = ATTEMPTS[attempt].format(secret=str(secret), folder=str(tmp_path), judge=os.getpid())
     assert "nothing stopped it" in run_inside(code, Guarded("process"), the_rules, target, make_package)
