@@ -67,7 +67,8 @@ def has_gap(raw: Raw, submission: Floats, baseline: Floats) -> bool:
     gap = _gap([_f1(side[half]) for side in (submission, baseline) for half in halves])
     if gap < _LEAST_GAP:
         return False
-    draws = [bootstrap_f1(side[half], photos[half], seed=0) for side in (submission, baseline) for half in halves]
+    seeds = list(enumerate(halves))  # the halves' photos are drawn apart, the sides' alike
+    draws = [bootstrap_f1(side[half], photos[half], seed) for side in (submission, baseline) for seed, half in seeds]
     error = float(np.std(draws[0] - draws[1] - (draws[2] - draws[3])))
     return gap > _GAP_ERRORS * error
 

@@ -33,7 +33,7 @@ class Standing(NamedTuple):
         if package in self.out:
             return self.out[package]
         until = self.frozen.get(data)
-        return f"run after the board was frozen at {until}" if until is not None and created_utc > until else None
+        return f"run after the board was frozen at {until}" if until is not None and created_utc >= until else None
 
 
 NOTHING = Standing({}, {})

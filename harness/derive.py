@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.audit import audit_flags, audited, has_gap
-from harness.halves import of_half
+from harness.halves import of_half, shown
 from harness.metrics import Floats, Ints, answer_weights, class_scores, confusion_matrix, macro_f1
 from harness.outside import Mask, is_noisy, kept
 from harness.record import ClassResult, Half, Latency, Raw, RawFloor, RawPass, Result, Windows
@@ -58,10 +58,15 @@ class _Answers(NamedTuple):
 def derive(raw: Raw, rules: Rules, half: Half = "all") -> Result:
     """Every number of the record, of one half of the test crops. Sources of the formulas: docs/measurement.md.
 
-    What both halves are needed for (the gap between them) is a flag on either.
+    What both halves are needed for (the gap between them) is a flag on either. The public half's result is that of an
+    official record: see `shown`.
     """
     gap = _has_gap(raw)
-    raw = of_half(raw, half)
+    result = _derive(of_half(raw, half), rules, gap)
+    return shown(result) if half == "public" else result
+
+
+def _derive(raw: Raw, rules: Rules, gap: bool) -> Result:
     audit = audited(raw)
     masks, counted = kept(raw.passes, rules.protocol)
     submission, baseline = (_answers(raw.passes, raw.floor, side, masks) for side in ("submission", "baseline"))

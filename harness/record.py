@@ -316,8 +316,9 @@ def decode(text: bytes, source: str) -> Record:
     """
     try:
         record = msgspec.json.decode(text, type=Record)
-    except msgspec.DecodeError as error:
-        raise DataError(f"{source}: expected a record of schema {SCHEMA}, got {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        said = " ".join(str(error).split())  # it quotes the file's own names
+        raise DataError(f"{source}: expected a record of schema {SCHEMA}, got {said}") from error
     if record.schema != SCHEMA:
         advice = "update harness" if record.schema > SCHEMA else "evaluate again: an older harness made it"
         raise DataError(f"{source}: expected schema {SCHEMA}, got {record.schema}; {advice}")

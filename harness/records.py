@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import io
 import re
+import secrets
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +28,7 @@ from harness.rules import Level, Rules
 
 RAW = ".raw.json.gz"
 DECISIONS = "decisions.json"
+PRIVATE = "private"  # folder of the leaderboard; see .gitignore
 _STRENGTH: tuple[Level, ...] = get_args(Level)  # the strongest first
 _UTC = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(\.\d+)?(Z|\+00:00)")
 _RECORD_LIMIT = 16 << 20  # bytes; a record of 1,000 classes has 8 MB, most of it the confusion matrix
@@ -60,14 +62,19 @@ def write(folder: Path, record: Record, raw: Raw | None) -> Path:
 
 
 def with_log(folder: Path, record: Record, log: str) -> Record:
-    """Writes a failed submission's output beside the records; the record whose failure names that file."""
+    """Writes a failed submission's output beside the records; the record whose failure names that file.
+
+    Its name says nothing of its content: an official run's author may see the one and not the other.
+    """
     if record.failure is None:
         return record
     body = log.encode(errors="replace")
-    path = folder / f"{_stem(record)}-{hashlib.sha256(body).hexdigest()[:8]}.log"
+    path = folder / f"{_stem(record)}-{secrets.token_hex(4)}.log"
     with machine(folder):
         folder.mkdir(parents=True, exist_ok=True)
         add(path, body, 0o600)
+    if record.official:
+        return record
     return msgspec.structs.replace(record, failure=msgspec.structs.replace(record.failure, log=path.name))
 
 
@@ -81,6 +88,8 @@ def read_raw(path: Path, record: Record) -> Raw:
     if record.raw_sha256 is None:
         raise DataError(f"{path}: expected a record with a raw file, got one without")
     beside = raw_path(path)
+    if not beside.exists() and _organisers(path).exists():
+        beside = _organisers(path)
     packed = read_bytes(beside, _RAW_LIMIT)
     if hashlib.sha256(packed).hexdigest() != record.raw_sha256:
         raise DataError(f"{beside}: expected the sha256 that its record names; it was changed after the run")
@@ -97,6 +106,11 @@ def read_raw(path: Path, record: Record) -> Raw:
 def raw_path(path: Path) -> Path:
     """Where the raw file of the record at `path` is."""
     return path.with_name(path.name.removesuffix(".json") + RAW)
+
+
+def _organisers(path: Path) -> Path:
+    """Where the raw file of a published official record is: out of what is committed."""
+    return path.parent.parent / PRIVATE / raw_path(path).name
 
 
 def read_all(folder: Path) -> tuple[tuple[Record, ...], tuple[str, ...]]:
@@ -125,10 +139,13 @@ def read_paths(folder: Path) -> tuple[dict[Path, Record], tuple[str, ...]]:
 def publish(path: Path, records_folder: Path, rules: Rules, decided: Standing = NOTHING) -> Path:
     """Moves a record and its raw file to the published ones; its new path. Cut off half-way, it can be repeated.
 
+    An official run's raw file has both halves' labels and answers: it goes to a folder that is the organiser's.
+
     Raises DataError for a record that failed, ran under less isolation than the rules demand, is flagged
     dirty, is not whole, or that organisers do not rank, and MachineError.
     """
     record = read(path)
+    official = record.half != "all"
     if (why := decided.why_not(record.submission.digest, record.data.digest, record.created_utc)) is not None:
         raise DataError(f"{path}: expected an entry that is ranked, got one that is not: {why}")
     _check_publishable(path, record, rules)
@@ -137,7 +154,7 @@ def publish(path: Path, records_folder: Path, rules: Rules, decided: Standing = 
     with machine(records_folder):
         records_folder.mkdir(parents=True, exist_ok=True)
         if target.resolve() != path.resolve():
-            _add_both(target, path.read_bytes(), raw_path(path).read_bytes())
+            _add_both(target, path.read_bytes(), raw_path(path).read_bytes(), _organisers(target) if official else None)
             path.unlink()
             raw_path(path).unlink()
             sync(path.parent)
@@ -213,12 +230,14 @@ def _stem(record: Record) -> str:
     return f"{year}{month}{day}T{hour}{minute}{second}Z-{slug(record.submission.name)}"
 
 
-def _add_both(path: Path, body: bytes, packed: bytes | None) -> None:
-    """Adds the raw file, then the record; takes the raw file back where the record cannot be added."""
-    added = packed is not None and add(raw_path(path), packed, 0o600)
+def _add_both(path: Path, body: bytes, packed: bytes | None, raw: Path | None = None) -> None:
+    """Adds the raw file (beside it unless named), then the record; takes it back where the record cannot be added."""
+    raw = raw or raw_path(path)
+    raw.parent.mkdir(parents=True, exist_ok=True)
+    added = packed is not None and add(raw, packed, 0o600)
     try:
         add(path, body, 0o644)
     except BaseException:
         if added:
-            raw_path(path).unlink()
+            raw.unlink()
         raise

@@ -4,14 +4,13 @@ import contextlib
 import difflib
 import hashlib
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from harness import inspection, submission
+from harness import inspection, scratch, submission
 from harness.errors import SubmissionError, UsageError
 from harness.paths import resolve
 from harness.record import Package
@@ -125,7 +124,7 @@ def staged(package: Path, target: Target, limits: Limits) -> Iterator[tuple[Pack
     files = inspection.listed(package, manifest.name, limits, _LEFT_OUT)
     files.pop(CLASSES_FILE, None)
     files |= _weights(package, manifest, target)
-    folder = Path(tempfile.mkdtemp(prefix="harness-package-"))
+    folder = scratch.folder("package")
     try:
         for name, source in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from importlib import metadata
 
 import msgspec
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 
 from harness.errors import SubmissionError, misread
 from harness.wire import MOST_CROPS
@@ -34,7 +34,7 @@ def parse(text: bytes, source: str) -> Manifest:
     """
     try:
         manifest = msgspec.toml.decode(text, type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:  # also of Python's own TOML reader
         raise _malformed(source, misread(error, "the keys of a package")) from error
     if not manifest.name.strip() or not manifest.name.isprintable():
         raise _malformed(source, f"name: expected printable characters, got {manifest.name!r}")
@@ -47,8 +47,10 @@ def parse(text: bytes, source: str) -> Manifest:
         raise _malformed(source, f"batch: expected 1 to {MOST_CROPS}, got {manifest.batch}")
     for requirement in manifest.requires:
         try:
-            Requirement(requirement)
-        except InvalidRequirement as error:
+            marker = Requirement(requirement).marker
+            if marker is not None:
+                marker.evaluate()
+        except (ValueError, KeyError) as error:  # of an unknown name or comparison, too
             raise _malformed(source, f"requires: expected one like torch>=2.9, got {requirement!r}") from error
     return manifest
 

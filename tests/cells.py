@@ -5,12 +5,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from harness import scratch
 from harness.errors import HarnessError
 from harness.judge.isolation import Sandbox
 from harness.judge.session import Session, Setting, Staged
@@ -69,7 +69,7 @@ class Cell:
                 assert after.files == before.files, "no descriptor is left open"
                 assert after.children <= before.children, "no child and no zombie is left"
                 assert after.shared == before.shared, "no shared memory is left"
-                assert after.scratch <= before.scratch | {folder.name}, "no scratch is left"
+                assert after.scratch == before.scratch | {folder.name}, "no scratch is left"
         assert not folder.exists()
 
     def error(self, source: str, crops: int = 20, **files: str) -> HarnessError | None:
@@ -103,10 +103,10 @@ class Left:
 
 
 def left() -> Left:
-    temporary = Path(os.environ.get("TMPDIR", "/tmp"))
+    home = scratch.home()  # made now, and with it the descriptor of its lock
     return Left(
         len(os.listdir("/proc/self/fd")),
         frozenset(processes.children(os.getpid())),
-        frozenset(os.listdir("/dev/shm")),
-        frozenset(path.name for path in temporary.glob("harness-*")),
+        frozenset(name for name in os.listdir("/dev/shm") if not name.startswith("sem.mp-")),  # a process pool's
+        frozenset(os.listdir(home)),
     )

@@ -21,12 +21,19 @@ def withdraw(entry: Annotated[str, _ENTRY], reason: _Reason = "", lift: _Lift = 
 
 
 def supersede(
-    entry: Annotated[str, _ENTRY], by: Annotated[str, typer.Argument(help="The entry that takes its place.")]
+    entry: Annotated[str, _ENTRY],
+    by: Annotated[str | None, typer.Argument(help="The entry that takes its place.")] = None,
+    lift: _Lift = False,
 ) -> None:
     """Rank another entry in the place of one; its records stay, and the board says by which."""
     from harness.errors import UsageError
 
+    if (by is None) != lift:
+        raise UsageError("expected the entry that takes its place, or --lift")
     digest, name = _entry(entry)
+    if by is None:
+        _decide("lift", digest, name)
+        return
     other, others_name = _entry(by)
     if digest == other:
         raise UsageError(f"expected two entries, got {name} twice")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from harness.errors import DataError, UsageError
 from harness.paths import RULES, resolve
+from harness.report.clean import clean
 from harness.rules import Rules, parse
 
 BOARDS = Path("leaderboard")
@@ -46,7 +47,7 @@ def new_data_folder(root: Path, name: str) -> Path:
 
 def note(text: str) -> None:
     """A line for the person, not for a pipe."""
-    print(text, file=sys.stderr)
+    print(clean(text, 2000), file=sys.stderr)
 
 
 @contextlib.contextmanager

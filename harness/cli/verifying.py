@@ -1,5 +1,6 @@
 """harness compare, harness verify, harness rescore: records again."""
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -77,7 +78,8 @@ def verify(
     with opened(root, rules, wanted) as job, with_submission(job, wanted) as both:
         _check_same(record, before, both)
         known = habits_here(root, both)
-        outcome, path = judged_here(root, both, plan, known)
+        again = dataclasses.replace(both, official=before.official)  # of the same half
+        outcome, path = judged_here(root, again, plan, known)
     assert outcome.raw is not None
     found = verification((before, raw), (outcome.record, outcome.raw), known.between)
     print(verified_text(before, outcome.record, found))

@@ -62,7 +62,7 @@ class Channel:
 
     def __init__(self, capacity: int, clock: Clock, watch: Callable[[], None]) -> None:
         self._clock, self._watch = clock, watch
-        self._slices = 1
+        self._after_first_ns = 0
         self._socket, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._input_fd, self._input = _sealed("input", capacity, seal_writes=True)
         self._output_fd, self._output = _sealed("output", OUTPUT_BYTES, seal_writes=False)
@@ -87,8 +87,9 @@ class Channel:
 
     def limit(self, seconds: float) -> None:
         """How long the next answers may take, each, whole."""
-        self._slices = max(math.ceil(seconds / _SLICE_S), 1)
-        slice_us = max(int(seconds / self._slices * 1e6), 1)  # 0 would wait for ever
+        slice_s = seconds / max(math.ceil(seconds / _SLICE_S), 1)
+        self._after_first_ns = int((seconds - slice_s) * 1e9)
+        slice_us = max(int(slice_s * 1e6), 1)  # 0 would wait for ever
         timeval = struct.pack("@ll", slice_us // 1_000_000, slice_us % 1_000_000)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
 
@@ -173,10 +174,13 @@ class Channel:
             raise Ended from None
 
     def _receive(self) -> bytes:
-        for _ in range(self._slices):
+        end: int | None = None  # a clock is asked for only where the first slice brought nothing
+        while end is None or self._clock.now_ns() < end:
             try:
                 data = self._socket.recv(MESSAGE_BYTES + 1)
             except BlockingIOError:
+                if end is None:
+                    end = self._clock.now_ns() + self._after_first_ns
                 self._watch()
                 continue
             except ConnectionResetError:

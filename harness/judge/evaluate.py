@@ -10,7 +10,7 @@ import numpy as np
 
 import harness
 from harness.derive import derive
-from harness.errors import HarnessError, SubmissionError
+from harness.errors import HarnessError, MachineError, SubmissionError
 from harness.judge.audits import audit
 from harness.judge.awake import awake, prompt
 from harness.judge.clock import utc_now
@@ -86,15 +86,16 @@ def evaluate(job: Job, watch: Watch) -> Outcome:
             record = _attended(record, held, first)
             measured = measure(bench, job.exam.labels, job.plan)
             audits = audit(bench) if job.audit else None
-    except (HarnessError, KeyboardInterrupt) as error:
+            raw = _raw(job, seed, measured, audits)
+            result = derive(raw, job.rules, record.half)
+    except (Exception, KeyboardInterrupt) as caught:  # noqa: BLE001 (a run that ended has a record, whatever it was)
+        error = _named(caught)
         if job.official and bench.shown and isinstance(error, SubmissionError):
             error.withhold()
         ended = msgspec.structs.replace(
             record, status=_status(error), isolation=bench.isolation, failure=_failure(error)
         )
         return Outcome(ended, None, error)
-    raw = _raw(job, seed, measured, audits)
-    result = derive(raw, job.rules, record.half)
     return Outcome(msgspec.structs.replace(record, isolation=bench.isolation, result=result), raw, None)
 
 
@@ -164,6 +165,15 @@ def _raw(job: Job, seed: int, measured: Measured, audits: RawAudit | None) -> Ra
         pilot=measured.pilot,
         audit=audits,
     )
+
+
+def _named(error: BaseException) -> HarnessError | KeyboardInterrupt:
+    """What ended a run, as an error with an owner: a full disk is the machine's, what nobody foresaw is harness's."""
+    if isinstance(error, HarnessError | KeyboardInterrupt):
+        return error
+    if isinstance(error, OSError):
+        return MachineError(f"{error.filename or 'the machine'}: {error.strerror or error}", kind="os")
+    return HarnessError(f"a fault of harness itself, please report it: {type(error).__name__}: {error}", kind="fault")
 
 
 def _status(error: BaseException) -> Status:

@@ -2,13 +2,13 @@
 
 import contextlib
 import shutil
-import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import numpy as np
 
+from harness import scratch
 from harness.judge.channel import Crop
 from harness.judge.session import Session, Setting, Staged
 from harness.record import RawFloor
@@ -28,12 +28,13 @@ class Floor:
         self._nulls: list[tuple[int, int, Session]] = []
         try:
             for dwell_ns, rounds in _LEGS:
-                folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="harness-null-"))) / "null"
-                shutil.copytree(null, folder)
-                folder.parent.chmod(0o755)
-                (folder / DWELL_FILE).unlink()  # read-only in a staged copy
-                (folder / DWELL_FILE).write_text(str(dwell_ns))
-                session = self._stack.enter_context(Session(Staged("null", folder, 1, trusted=True), setting))
+                parent = scratch.folder("null")
+                self._stack.callback(shutil.rmtree, parent, ignore_errors=True)
+                own = parent / "null"
+                shutil.copytree(null, own)
+                (own / DWELL_FILE).unlink()  # read-only in a staged copy
+                (own / DWELL_FILE).write_text(str(dwell_ns))
+                session = self._stack.enter_context(Session(Staged("null", own, 1, trusted=True), setting))
                 session.start_loading()
                 session.finish_loading()
                 session.freeze()

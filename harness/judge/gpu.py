@@ -7,8 +7,9 @@ from typing import Any
 
 from harness.errors import MachineError
 from harness.judge.isolation import Sandbox
-from harness.judge.isolation.launch import Launch, staging_folder
+from harness.judge.isolation.launch import Launch
 from harness.rules import Limits
+from harness.scratch import folder
 
 _BACK_S, _SLACK_BYTES = 10.0, 64 << 20  # until the driver has taken a dead process's memory back; what it keeps itself
 _HINTS = {
@@ -51,6 +52,7 @@ def throttled_ns() -> int:
 
     total = 0
     try:
+        pynvml.nvmlInit()
         handle = pynvml.nvmlDeviceGetHandleByIndex(0)
         for policy in (pynvml.NVML_PERF_POLICY_THERMAL, pynvml.NVML_PERF_POLICY_POWER):
             total += int(pynvml.nvmlDeviceGetViolationStatus(handle, policy).violationTime)
@@ -61,7 +63,7 @@ def throttled_ns() -> int:
 
 def probe_cuda(sandbox: Sandbox, limits: Limits) -> None:
     """Starts CUDA in the sandbox before any package does. Raises MachineError (kind "device") with what to do."""
-    package = staging_folder()
+    package = folder("probe")
     try:
         started = sandbox.start(Launch("sandbox/cuda_probe.py", ("{confinement}",), package, (), limits, 1, "cuda"))
         try:

@@ -113,7 +113,7 @@ class Bench:
                         answers, spent = self._block(sides[which], pixels)
                     labels[which].extend(answers)
                     times[which].extend(spent)
-                self._check_total(sum(times[0]))
+                self._check_total(submission.spent_ns)
                 samples = self._sampled(sampler, samples, number + 1, len(plan.blocks))
                 self.watch(text, (number + 1) / len(plan.blocks))
         return RawPass(

@@ -75,6 +75,7 @@ class Session:
         self._begun = self._clock.now_ns()
         self._fault_of_package: SubmissionError | None = None
         self._looked_ns = self._begun
+        self.spent_ns = 0  # of all its answers, scored or not
         self._channel = Channel(setting.capacity, self._clock, self._look)
         launch = Launch(
             script="worker/__main__.py",
@@ -137,7 +138,10 @@ class Session:
         spent_s = (self._clock.now_ns() - self._begun) / 1e9
         self._channel.limit(max(self._limits.load_s - spent_s, 0.01))
         try:
-            self._raise_failure(self._channel.answer(self._pending))
+            answer = self._channel.answer(self._pending)
+            self._raise_failure(answer)
+            if answer.kind is not Kind.LOADED:
+                raise Violation("protocol", f"expected LOADED, got {answer.kind.name}")
         except (Ended, Late, Violation) as error:
             raise self._fault(error, "load", self._limits.load_s) from error
         self._channel.limit(self._limits.answer_s)
@@ -149,6 +153,7 @@ class Session:
             if self._clock.now_ns() - self._looked_ns > _LOOK_NS:
                 self._look()
             elapsed, labels, answer = self._channel.classify(crops)
+            self.spent_ns += elapsed
         except (Ended, Late, Violation) as error:
             raise self._fault(error, "predict", self._limits.answer_s) from error
         self._raise_failure(answer)
@@ -161,12 +166,21 @@ class Session:
         return Answer(labels, elapsed)
 
     def freeze(self) -> None:
-        """Stands still until `thaw`: it and everything that it started."""
-        self._started.freeze()
+        """Stands still until `thaw`: it and everything that it started. Raises SubmissionError where it does not."""
+        if not self._started.freeze():
+            raise self._restless("could not be stopped")
 
     def thaw(self) -> None:
-        """Goes on."""
-        self._started.thaw()
+        """Goes on. Raises SubmissionError where it had run since `freeze`."""
+        if not self._started.thaw():
+            raise self._restless("ran")
+
+    def _restless(self, what: str) -> HarnessError:
+        """The other side's turn was disturbed: by a stranger's package on purpose, else by the machine."""
+        said = f"expected it to stand still in the other side's turn, it {what}"
+        if self._trusted:
+            return MachineError(f"{self.name}: {said}", kind="not_frozen")
+        return self._error(said, "not_frozen")
 
     def _look(self) -> None:
         """Raises Violation where the worker with all that it started holds more than its limits."""

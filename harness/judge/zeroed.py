@@ -7,27 +7,29 @@ beyond where their numbers lie, and nothing of a package's is run or unpickled.
 import contextlib
 import shutil
 import struct
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from harness.scratch import folder
 
 # Protobuf's field numbers in onnx.proto3
 _GRAPH, _NODE, _INITIALIZER, _ATTRIBUTE, _TENSOR = 7, 1, 5, 5, 5
 _TYPE, _NUMBERS = 2, (4, 9, 10)  # float_data, raw_data, double_data
 _WEIGHT_TYPES = (1, 2, 3, 10, 11, 16)  # float, uint8, int8, float16, double, bfloat16: no shapes, no indices
-_LARGEST = 1 << 30
+_LARGEST = {".safetensors": 1 << 30, ".onnx": 128 << 20}  # bytes that are read
+_MOST_FIELDS = 1_000_000  # of an ONNX file; a network of 1,000 nodes has some 50,000
 
 
 @contextlib.contextmanager
 def zeroed(package: Path) -> Iterator[tuple[Path | None, str]]:
     """(a copy without weights, which files were zeroed), or (None, why there is none); gone at the end."""
-    files = [path for path in sorted(package.rglob("*")) if path.suffix in (".safetensors", ".onnx")]
+    files = [path for path in sorted(package.rglob("*")) if path.is_file() and path.suffix in _LARGEST]
     if not files:
         yield None, "not applicable: no safetensors or ONNX weights"
         return
-    with tempfile.TemporaryDirectory(prefix="harness-zeroed-") as parent:
-        Path(parent).chmod(0o755)
-        copy = Path(parent) / "package"
+    parent = folder("zeroed")
+    try:
+        copy = parent / "package"
         shutil.copytree(package, copy)
         done = []
         for path in files:
@@ -38,11 +40,13 @@ def zeroed(package: Path) -> Iterator[tuple[Path | None, str]]:
                 there.chmod(0o444)
                 done.append(path.name)
         yield (copy, f"zeroed: {', '.join(done)}") if done else (None, "not applicable: its weights cannot be read")
+    finally:
+        shutil.rmtree(parent, ignore_errors=True)
 
 
 def _without_numbers(path: Path) -> bytes | None:
     """The bytes of a weights file with every number zero, None where it is not of its format."""
-    if path.stat().st_size > _LARGEST:
+    if path.stat().st_size > _LARGEST[path.suffix]:
         return None
     content = bytearray(path.read_bytes())
     try:
@@ -78,10 +82,10 @@ def _onnx(content: bytearray) -> bytearray:
 
 
 def _zero_tensor(content: bytearray, start: int, stop: int) -> bool:
-    fields = list(_fields(content, start, stop))
-    if not any(number == _TYPE and at in _WEIGHT_TYPES for number, kind, at, _ in fields if kind == 0):
+    kinds = (at for number, kind, at, _ in _fields(content, start, stop) if kind == 0 and number == _TYPE)
+    if not any(at in _WEIGHT_TYPES for at in kinds):
         return False
-    for number, kind, begin, end in fields:
+    for number, kind, begin, end in _fields(content, start, stop):
         if kind == 2 and number in _NUMBERS:
             content[begin:end] = bytes(end - begin)
     return True
@@ -96,7 +100,9 @@ def _messages(content: bytearray, start: int, stop: int, wanted: int) -> Iterato
 
 def _fields(content: bytearray, at: int, stop: int) -> Iterator[tuple[int, int, int, int]]:
     """(number, wire type, start, end) of each field; for a varint its value and 0 instead of start and end."""
-    while at < stop:
+    for _ in range(_MOST_FIELDS):
+        if at >= stop:
+            return
         key, at = _varint(content, at)
         number, kind = key >> 3, key & 7
         if kind == 0:
@@ -112,6 +118,7 @@ def _fields(content: bytearray, at: int, stop: int) -> Iterator[tuple[int, int, 
             raise ValueError("expected a field within its message")
         yield number, kind, at, at + size
         at += size
+    raise ValueError("expected fewer fields")
 
 
 def _varint(content: bytearray, at: int) -> tuple[int, int]:

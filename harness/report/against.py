@@ -59,6 +59,8 @@ def quotient(first: Result, second: Result, between: float = 0.0) -> Interval:
 def f1_gap(first: Result, second: Result) -> Interval:
     """second's F1 less first's, on other photos: both on the same drawn ones."""
     common = min(len(first.drawn_f1), len(second.drawn_f1))
+    if not common:  # of official records
+        return Interval(second.f1.value - first.f1.value, None, None)
     gap: Floats = np.array(second.drawn_f1[:common]) - np.array(first.drawn_f1[:common])
     return quantile_interval(second.f1.value - first.f1.value, gap)
 

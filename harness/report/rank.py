@@ -135,6 +135,8 @@ def _rows(records: Sequence[Record], scale: Scale, local: Container[str], decide
     by_package = sorted(shown, key=_package)  # stable: oldest first within one
     for _, group in groupby(by_package, key=_package):
         package = list(group)
+        in_time = [r for r in package if decided.why_not("", r.data.digest, r.created_utc) is None]
+        package = in_time or package  # what was run after a board was frozen changes nothing on it
         scored = [r for r in package if r.status == "ok" and r.result is not None]
         row = result_row(scored, scale, local) if scored else failure_row(package[-1], local)
         why = decided.why_not(package[0].submission.digest, package[0].data.digest, package[0].created_utc)
@@ -179,6 +181,8 @@ def _on_other_photos(rows: Sequence[Row], results: Mapping[str, Result], rules: 
     ratios = np.array([math.nan if row.time_ratio is None else row.time_ratio.value for row in rows])
     drawn = [drawn_f1(group) for group in its]
     common = min(one.size for one in drawn)
+    if not common:  # official records have no draws
+        return list(rows)
     low, high = photo_ranks(np.stack([one[:common] for one in drawn]), ratios, baseline, rules.score)
     return [
         msgspec.structs.replace(row, photo_rank_low=best, photo_rank_high=worst)

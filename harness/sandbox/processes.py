@@ -56,36 +56,55 @@ def gone(pid: int) -> bool:
     return all_in(pid, _GONE)
 
 
-def freeze_all(pid: int, seconds: float = 2.0) -> bool:
-    """Stops every descendant of a process; whether all were seen stopped, none started meanwhile."""
+def freeze_all(pid: int, *, whole: bool, seconds: float = 2.0) -> bool:
+    """Stops every descendant of a process, with `whole` itself too; whether all stopped, none started meanwhile."""
     end = time.monotonic() + seconds
-    while running := [child for child in descendants(pid) if not all_in(child, ("T", *_GONE))]:
+    while running := [child for child in _tree(pid, whole) if not all_in(child, ("T", *_GONE))]:
         if time.monotonic() > end:
             return False
-        for child in running:
-            with contextlib.suppress(OSError):
-                os.kill(child, signal.SIGSTOP)
+        _signal(running, signal.SIGSTOP)
         time.sleep(0.0001)  # a stop takes effect when the process next meets the scheduler
     return True
 
 
-def thaw_all(pid: int) -> None:
-    """Lets every descendant of a process go on."""
-    for child in descendants(pid):
-        with contextlib.suppress(OSError):
-            os.kill(child, signal.SIGCONT)
+def thaw_all(pid: int, *, whole: bool) -> None:
+    """Lets them go on."""
+    _signal(_tree(pid, whole), signal.SIGCONT)
 
 
 def kill_all(pid: int) -> None:
-    """Freezes, then kills every descendant, until there is none."""
-    while True:
-        live = [child for child in descendants(pid) if not gone(child)]
-        if not live:
-            return
+    """Freezes, then kills every descendant, until there is none.
+
+    What cannot be frozen within half a second (a thread in an uninterruptible sleep, of which a vfork makes one) is
+    killed all the same.
+    """
+    end = time.monotonic() + 0.5
+    while live := [child for child in descendants(pid) if not gone(child)]:
         running = [child for child in live if not all_in(child, ("T", *_GONE))]
-        for child in running or live:
-            with contextlib.suppress(OSError):
-                os.kill(child, signal.SIGSTOP if running else signal.SIGKILL)
+        frozen = not running or time.monotonic() > end
+        _signal(live if frozen else running, signal.SIGKILL if frozen else signal.SIGSTOP)
+        time.sleep(0.0001)
+
+
+def run_ns(pid: int, *, whole: bool) -> int:
+    """Nanoseconds that every live descendant of a process, with `whole` itself too, has been on a processor."""
+    total = 0
+    for child in _tree(pid, whole):
+        with contextlib.suppress(OSError):
+            for thread in os.listdir(f"/proc/{child}/task"):
+                with contextlib.suppress(OSError), open(f"/proc/{child}/task/{thread}/schedstat", "rb") as file:
+                    total += int(file.read().split()[0])
+    return total
+
+
+def _tree(pid: int, whole: bool) -> list[int]:
+    return [pid, *descendants(pid)] if whole else descendants(pid)
+
+
+def _signal(pids: list[int], number: int) -> None:
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            os.kill(pid, number)
 
 
 def memory(pid: int, enough: int) -> int:
@@ -94,21 +113,31 @@ def memory(pid: int, enough: int) -> int:
     What several of them share is counted once for each, as it is fast to read, unless that comes to more than
     `enough`: then by the kernel's proportional figures. A memory file that is mapped is counted twice at most.
     """
-    tree = descendants(pid)
+    tree = _tree(pid, whole=True)
     files = sum(_memory_files(tree).values())
-    quick = files + sum(_kilobytes(child, "status", ("RssAnon:", "RssShmem:")) for child in tree) * 1024
+    quick = files + sum(_kilobytes(child, "status", ("RssAnon:", "RssShmem:")) or 0 for child in tree) * 1024
     if quick <= enough:
         return quick
-    return files + sum(_kilobytes(child, "smaps_rollup", ("Pss_Anon:", "Pss_Shmem:")) for child in tree) * 1024
+    exact = (_kilobytes(child, "smaps_rollup", ("Pss_Anon:", "Pss_Shmem:")) for child in tree)
+    shares = [quick if kilobytes is None else kilobytes * 1024 for kilobytes in exact]
+    return files + min(sum(shares), quick)
 
 
-def _kilobytes(pid: int, file: str, names: tuple[str, ...]) -> int:
-    """The sum of some lines of a file in /proc/PID, 0 where the process is gone."""
+def _kilobytes(pid: int, file: str, names: tuple[str, ...]) -> int | None:
+    """The sum of some lines of a file in /proc/PID; 0 where the process is gone, None where it hides them."""
     try:
         with open(f"/proc/{pid}/{file}") as lines:
             return sum(int(line.split()[1]) for line in lines if line.startswith(names))
+    except PermissionError:
+        return None
     except OSError:
         return 0
+
+
+def shared_memory() -> int:
+    """Bytes of shared memory and of memory files on the whole machine, whoever maps or holds them."""
+    with open("/proc/meminfo") as lines:
+        return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Shmem:")), 0)
 
 
 def _memory_files(tree: list[int]) -> dict[tuple[int, int], int]:

@@ -85,8 +85,16 @@ _DENIED: dict[str, tuple[int, int | None]] = {
     "sched_setattr": (314, 274),
     "sched_setaffinity": (203, 122),
     "mlockall": (151, 230),
+    # a timer that sends a signal of its owner's choice: SIGCONT would wake a side that is to stand still
+    "timer_create": (222, 107),
+    # memory and messages that outlive their makers and that no limit counts
+    "shmget": (29, 194),
+    "semget": (64, 190),
+    "msgget": (68, 186),
+    "mq_open": (240, 180),
 }
 _CLONE, _CLONE3, _SOCKET = (56, 220), (435, 435), (41, 198)
+_PRLIMIT = (302, 261)
 _SECCOMP, _PR_SET_NO_NEW_PRIVS = (317, 277), 38
 _SET_FILTER, _TSYNC, _SPEC_ALLOW = 1, 1, 4  # without SPEC_ALLOW kernels before 5.16 slow the worker down
 
@@ -117,6 +125,11 @@ def program(machine: str | None = None) -> bytes:
         (_EQUAL, 0, 4, _CLONE[column]),
         (_LOAD, 0, 0, _ARG0_AT),
         (_ANY_BIT, 0, 1, _NEW_NAMESPACES),
+        (_RETURN, 0, 0, _ERRNO | errno.EPERM),
+        (_LOAD, 0, 0, _NR_AT),
+        (_EQUAL, 0, 4, _PRLIMIT[column]),  # limits of its own only: pid 0
+        (_LOAD, 0, 0, _ARG0_AT),
+        (_EQUAL, 1, 0, 0),
         (_RETURN, 0, 0, _ERRNO | errno.EPERM),
         (_LOAD, 0, 0, _NR_AT),
         (_EQUAL, 0, 4, _SOCKET[column]),

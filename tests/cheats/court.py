@@ -30,6 +30,7 @@ class Court:
         audit: bool = False,
         passes: int = 1,
         weights: bytes | None = None,
+        folder: str | None = None,
         baseline: str = PREDICT,
     ) -> Outcome:
         """One evaluation; `weights` become the package's model.safetensors."""
@@ -42,6 +43,9 @@ class Court:
                 package = self.cell.make_package(name, predict)
                 if weights is not None and predict is source:
                     (package / "model.safetensors").write_bytes(weights)
+                if folder is not None and predict is source:
+                    (package / folder).mkdir()
+                    (package / folder / "x").write_text("")
                 entries.append(Entry(*stack.enter_context(staged(package, target, self.rules.limits))))
             null = stack.enter_context(staged(ROOT / "baselines" / "null", target, self.rules.limits))[1]
             job = Job(

@@ -2,10 +2,13 @@
 
 import struct
 
+import msgspec
 import numpy as np
 import pytest
 
+from harness.derive import derive
 from harness.judge.zeroed import _onnx, _safetensors
+from tests.builders import make_raw, make_rules
 from tests.cheats.court import Court
 from tests.conftest import PREDICT
 
@@ -102,9 +105,14 @@ def test_weights_of_no_format_that_can_be_zeroed_are_not_applicable(court: Court
     assert outcome.record.result.audit.zeroed_note == "not applicable: no safetensors or ONNX weights"
 
 
-def test_an_instant_answer_is_faster_than_the_null(court: Court) -> None:
-    slow = SPIN + "def load(device):\n    return lambda crops: spin(300) or [int(c[0, 0, 0]) % 6 for c in crops]\n"
-    assert "faster_than_null" not in flags(court, slow)
+def test_a_time_that_costs_nothing_is_flagged() -> None:
+    """Times at the floor, as a package would have that answered before it was asked."""
+    rules = make_rules()
+    raw = make_raw(passes=3)
+    floor = max(raw.floor[0].elapsed_ns)
+    instant = [msgspec.structs.replace(one, submission_ns=(floor,) * len(one.crops)) for one in raw.passes]
+    assert "faster_than_null" in derive(msgspec.structs.replace(raw, passes=tuple(instant)), rules).flags
+    assert "faster_than_null" not in derive(raw, rules).flags
 
 
 def test_answers_that_change_between_passes(court: Court) -> None:
@@ -134,6 +142,12 @@ def test_onnx_weights_are_zeroed_where_they_lie_and_shapes_are_not() -> None:
     assert before.count(np.float32(1).tobytes()) == 5
     assert after.count(np.float32(1).tobytes()) == 0
     assert np.ones(1, np.int64).tobytes() in after
+
+
+def test_a_folder_of_a_weights_name_is_no_weights(court: Court) -> None:
+    source = "import os\nassert os.path.isdir('w.onnx')\n" + PREDICT
+    outcome = court.judge(source, audit=True, folder="w.onnx")
+    assert outcome.error is None, outcome.error
 
 
 @pytest.mark.parametrize("content", [b"", b"\x3a", b"\x3a\xff", b"\x3f", b"\x3a\x05abc", bytes(50), b"\xff" * 50])

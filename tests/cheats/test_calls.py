@@ -30,6 +30,8 @@ CALLS = {
     + "there, here = ctypes.create_string_buffer(b'x' * 8), ctypes.create_string_buffer(8)\n"
     + "a, b = Vec(ctypes.addressof(here), 8), Vec(ctypes.addressof(there), 8)\n"
     + "call(310, os.getpid(), ctypes.addressof(a), 1, ctypes.addressof(b), 1, 0)",
+    "timer_create": RAW + "call(222, 1, 0, ctypes.addressof(ctypes.create_string_buffer(8)))",
+    "shmget": RAW + "call(29, 0, 4096, 0o1600)\ncall(31, call(29, 0, 4096, 0o1600), 0, 0)",
     "keyctl": RAW + "call(250, 0, -3, 0, 0, 0)",
     "kcmp": RAW + "call(312, os.getpid(), os.getpid(), 1, 0, 0)",
     "ioprio_set": RAW + "call(251, 1, 0, (3 << 13))",

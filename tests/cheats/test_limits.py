@@ -100,15 +100,15 @@ def _is_shared_uid(cell: Cell) -> bool:
     import os
 
     from harness.judge.isolation.guarded import _reachable
-    from harness.judge.isolation.launch import staging_folder
+    from harness.scratch import folder
 
     if os.getuid() != 0 or cell.sandbox.level == "bwrap":
         return False
-    folder = staging_folder()
+    made = folder("test")
     try:
-        return not _reachable(folder)
+        return not _reachable(made)
     finally:
-        folder.rmdir()
+        made.rmdir()
 
 
 def test_a_slow_leak_between_fast_answers_is_seen(strong: Cell) -> None:

@@ -25,6 +25,11 @@ class Reach:
 
 REACHES = {
     "read a file outside": Reach("open({secret!r}).read()"),
+    "read the test labels that come with harness": Reach(
+        "import pathlib, sys\nimport harness.wire\nhome = pathlib.Path(harness.wire.__file__).parent\n"
+        "found = list(home.rglob('annotations*.json')) + list(home.rglob('labels*'))\n"
+        "assert found\nfound[0].read_bytes()"
+    ),
     "read a file outside by a link in the scratch": Reach(
         "import os\nos.symlink({secret!r}, os.environ['TMPDIR'] + '/x')\nopen(os.environ['TMPDIR'] + '/x').read()"
     ),

@@ -1,10 +1,10 @@
 """What a submission says: cleaned before anybody reads it, and after the first test crop of an official run nothing."""
 
+import msgspec
 import pytest
 
 from harness.derive import derive
 from harness.judge.evaluate import Outcome
-from harness.record import encode
 from harness.report.clean import clean
 from tests.cells import Cell
 from tests.cheats.court import Court
@@ -40,8 +40,8 @@ TELLS = {
 
 
 def public(outcome: Outcome) -> str:
-    """All that the author may see: the error's line and the record."""
-    return encode(outcome.record).decode() + str(outcome.error)
+    """What the record and the error's line say of the failure."""
+    return msgspec.json.encode(outcome.record.failure).decode() + str(outcome.error)
 
 
 @pytest.mark.parametrize("name", TELLS)

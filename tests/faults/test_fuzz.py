@@ -45,6 +45,24 @@ def test_any_bytes_as_a_manifest_rules_decisions_or_a_record(text: bytes) -> Non
             one_line(error)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x = " + "[" * 30_000,
+        "batch = " + "9" * 5000,
+        'name = "x"\nrequires = ["torch; os_name ~= \'abc\'"]',
+        "name = \"x\"\nrequires = [\"torch; 'a' in 'b'\"]",
+        'name = "x"\nname = "y"',
+        'name = "x"\n[name.y]\nz = 1979-05-27T07:32:00Z',
+    ],
+    ids=["nested", "large", "comparison", "environment", "twice", "dotted"],
+)
+def test_a_manifest_made_to_hurt_a_reader(text: str) -> None:
+    with pytest.raises(HarnessError) as caught:
+        submission.parse(text.encode(), "submission.toml")
+    one_line(caught.value)
+
+
 @given(st.data())
 def test_a_record_with_one_value_changed_is_refused_or_is_the_same(data: st.DataObject) -> None:
     changed = json.loads(json.dumps(RECORD))

@@ -156,6 +156,77 @@ def test_a_daemon_is_frozen_with_its_worker_and_dies_with_it(
     assert all(processes.gone(pid) for pid in tree)
 
 
+WAKER = """
+import ctypes, signal, threading, time
+signal.signal(signal.SIGCONT, lambda *_: None)
+
+class Event(ctypes.Structure):
+    _fields_ = [("value", ctypes.c_void_p), ("signo", ctypes.c_int), ("notify", ctypes.c_int)]
+    _fields_ += [("rest", ctypes.c_char * 48)]
+
+libc = ctypes.CDLL(None, use_errno=True)
+event, timer = Event(0, signal.SIGCONT, 0), ctypes.c_void_p()
+if libc.timer_create(1, ctypes.byref(event), ctypes.byref(timer)):
+    raise OSError(ctypes.get_errno(), "timer_create")
+each = (ctypes.c_long * 4)(0, 5_000_000, 0, 5_000_000)
+libc.timer_settime(timer, 0, ctypes.byref(each), None)
+def burn():
+    while True:
+        pass
+threading.Thread(target=burn, daemon=True).start()
+def load(device):
+    return lambda crops: [0] * len(crops)
+"""
+
+
+def test_a_side_that_wakes_itself_is_found_out(
+    sandbox: Sandbox, the_rules: Rules, target: Target, make_package: MakePackage
+) -> None:
+    """A timer's SIGCONT ends a stop. The filter denies such timers; where there is no filter its time tells."""
+    with staged(make_package("waker", WAKER), target, the_rules.limits) as (_, folder):
+        setting = Setting(sandbox, the_rules.limits, "cpu", 1, 1 << 16)
+        with pytest.raises(SubmissionError) as caught, Session(Staged("waker", folder, 6), setting) as session:
+            session.start_loading()
+            session.finish_loading()
+            for _ in range(20):
+                session.freeze()
+                time.sleep(0.05)
+                session.thaw()
+    if sandbox.level == "process":
+        assert caught.value.kind == "not_frozen"
+    else:
+        assert "timer_create" in caught.value.message
+
+
+UNSTOPPABLE = """
+import ctypes, threading, time
+libc = ctypes.CDLL(None)
+def sleep_in_a_vfork():
+    if libc.syscall(56, 0x4000 | 17, 0, 0, 0, 0) == 0:  # clone(CLONE_VFORK | SIGCHLD): its thread waits in state D
+        libc.sleep(60)
+        libc._exit(0)
+threading.Thread(target=sleep_in_a_vfork, daemon=True).start()
+time.sleep(0.3)
+def load(device):
+    return lambda crops: [0] * len(crops)
+"""
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the call's number is that of x86_64")
+def test_a_side_that_cannot_be_stopped_is_the_submissions_fault_and_can_be_killed(
+    sandbox: Sandbox, the_rules: Rules, target: Target, make_package: MakePackage
+) -> None:
+    begun = time.monotonic()
+    with staged(make_package("vfork", UNSTOPPABLE), target, the_rules.limits) as (_, folder):
+        setting = Setting(sandbox, the_rules.limits, "cpu", 1, 1 << 16)
+        with pytest.raises(SubmissionError) as caught, Session(Staged("vfork", folder, 6), setting) as session:
+            session.start_loading()
+            session.finish_loading()
+            session.freeze()
+    assert caught.value.kind == "not_frozen"
+    assert time.monotonic() - begun < 10
+
+
 JUDGE = """
 import sys, time
 from pathlib import Path

@@ -16,11 +16,12 @@ import harness
 from harness.errors import MachineError
 from harness.judge.isolation.bubblewrap import Bubblewrap, binaries
 from harness.judge.isolation.guarded import Guarded
-from harness.judge.isolation.launch import Launch, staging_folder
+from harness.judge.isolation.launch import Launch
 from harness.judge.isolation.started import Started
 from harness.record import Isolation
 from harness.rules import Level, Limits
 from harness.sandbox import landlock
+from harness.scratch import folder
 
 PLATFORM: str = sys.platform
 LEVELS: tuple[Level, ...] = ("bwrap", "landlock", "process")
@@ -115,7 +116,7 @@ def _probe(level: Level, limits: Limits) -> Sandbox | str:
 
 def _try(sandbox: Sandbox, limits: Limits) -> Sandbox | str:
     """Runs the probe inside and reads what it could do."""
-    package = staging_folder()
+    package = folder("probe")
     with tempfile.NamedTemporaryFile(prefix="harness-secret-") as secret:
         os.chmod(secret.name, 0o644)
         arguments = ("{confinement}", secret.name, str(os.getpid()))

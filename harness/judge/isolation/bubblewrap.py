@@ -4,7 +4,6 @@ As root without a user namespace (else the worker stays kernel-uid 0 and RLIMIT_
 change to an unprivileged uid inside; as an ordinary user with all namespaces and that user's uid.
 """
 
-import glob
 import json
 import os
 import random
@@ -14,16 +13,17 @@ from pathlib import Path
 
 from harness.errors import MachineError
 from harness.judge.isolation.launch import (
-    GPU_DEVICES,
     PACKAGE_ROOT,
     Launch,
     Output,
     environment,
     filled,
+    gpu_nodes,
     interpreter,
     process_limit,
     python_paths,
     system_paths,
+    worker_paths,
 )
 from harness.judge.isolation.started import Started
 from harness.rules import Level
@@ -121,19 +121,20 @@ def _view(launch: Launch) -> list[str]:
     for path in python_paths():
         view += [*_parents(path, made), "--ro-bind", path, path]
     if launch.device == "cuda":  # device nodes need --dev-bind; libcuda reads /sys
-        nodes = sorted(glob.glob("/dev/nvidia[0-9]*")) + [f"/dev/{name}" for name in GPU_DEVICES] + ["/dev/nvidia-caps"]
-        for node in nodes:
+        for node in gpu_nodes():
             view += ["--dev-bind-try", node, node]
-    view += [
-        *("--perms", "0755", "--dir", _HARNESS),  # packages import harness.nets as another uid
-        "--ro-bind",
-        str(PACKAGE_ROOT),
-        f"{_HARNESS}/harness",
-        "--ro-bind",
-        str(launch.package),
-        _PACKAGE,
-    ]
+    if _is_below(PACKAGE_ROOT, python_paths()):  # installed among the libraries: its data is out of sight there too
+        view += ["--tmpfs", str(PACKAGE_ROOT / "data")]
+    for folder in (_HARNESS, f"{_HARNESS}/harness"):  # packages import harness.nets as another uid
+        view += ["--perms", "0755", "--dir", folder]
+    for path in worker_paths():
+        view += ["--ro-bind", path, f"{_HARNESS}/harness/{Path(path).name}"]
+    view += ["--ro-bind", str(launch.package), _PACKAGE]
     return [*view, "--remount-ro", "/", "--chdir", _PACKAGE]
+
+
+def _is_below(path: Path, folders: list[str]) -> bool:
+    return any(path.is_relative_to(folder) for folder in (*folders, *system_paths()))
 
 
 def _command(launch: Launch, uid: int | None) -> list[str]:

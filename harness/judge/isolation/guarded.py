@@ -12,15 +12,17 @@ from harness.judge.isolation.launch import (
     Output,
     environment,
     filled,
+    gpu_nodes,
     interpreter,
     process_limit,
     python_paths,
-    staging_folder,
     system_paths,
+    worker_paths,
 )
 from harness.judge.isolation.started import Started, wait_child
 from harness.rules import Level
 from harness.sandbox.confine import Confinement
+from harness.scratch import folder
 
 _UIDS = range(62_000, 62_900)
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
@@ -47,7 +49,7 @@ class Guarded:
     def start(self, launch: Launch) -> Started:
         """Starts it below a guard."""
         uid = random.choice(_UIDS) if os.getuid() == 0 and _reachable(launch.package) else None
-        scratch = staging_folder()
+        scratch = folder("scratch")
         scratch.chmod(0o700)
         if uid is not None:
             os.chown(scratch, uid, uid)
@@ -91,8 +93,8 @@ class Guarded:
 
     def _confinement(self, launch: Launch, uid: int | None, scratch: Path) -> Confinement:
         limits, landlock = launch.limits, self.level == "landlock"
-        gpu = ("/dev",) if launch.device == "cuda" else ()
-        read = (*system_paths(), *python_paths(), str(PACKAGE_ROOT), str(launch.package), "/sys", *_PROC)
+        gpu = gpu_nodes() if launch.device == "cuda" else ()
+        read = (*system_paths(), *python_paths(), *worker_paths(), str(launch.package), "/sys", *_PROC)
         return Confinement(
             uid=uid,
             memory=0 if launch.device == "cuda" else limits.memory_mb << 20,
@@ -109,7 +111,7 @@ class Guarded:
 def _reachable(package: Path) -> bool:
     """Whether another uid can pass to the interpreter, its packages, harness and the package."""
     for path in (*python_paths(), str(PACKAGE_ROOT), str(package), interpreter()):
-        for folder in (Path(path), *Path(path).parents):
-            if not folder.stat().st_mode & 0o001:
+        for above in (Path(path), *Path(path).parents):
+            if not above.stat().st_mode & 0o001:
                 return False
     return True

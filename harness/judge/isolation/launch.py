@@ -1,9 +1,9 @@
 """What every isolation level needs to start a process: what to run, with which environment, seeing which paths."""
 
+import glob
 import os
 import sys
 import sysconfig
-import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,9 @@ _PASSED_ON = (
     "NVIDIA_VISIBLE_DEVICES",
     "LD_LIBRARY_PATH",
 )
-GPU_DEVICES = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-modeset", "dxg")
+_GPU_DEVICES = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-modeset", "nvidia-caps", "dxg")
+# What a worker imports of harness. The rest is out of its sight: below data/ lie the embedded set's test labels.
+_FOR_WORKERS = ("__init__.py", "wire.py", "errors.py", "nets", "sandbox", "worker")
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,16 @@ def python_paths() -> list[str]:
     paths |= {str(Path(path).resolve()) for path in paths} | {str(Path(interpreter()).resolve().parent)}
     outside = sorted(path for path in paths if not path.startswith(("/usr/", "/lib")) and path not in ("/usr", "/"))
     return [path for path in outside if not any(path != top and path.startswith(top + "/") for top in outside)]
+
+
+def worker_paths() -> list[str]:
+    """The files and folders of harness that a worker sees."""
+    return [str(PACKAGE_ROOT / name) for name in _FOR_WORKERS]
+
+
+def gpu_nodes() -> tuple[str, ...]:
+    """The device nodes of NVIDIA's driver, those that are there and those that may be made later."""
+    return (*sorted(glob.glob("/dev/nvidia[0-9]*")), *(f"/dev/{name}" for name in _GPU_DEVICES))
 
 
 def system_paths() -> list[str]:
@@ -145,10 +157,3 @@ class Output:
             self._first += data[:room]
             self._last = (self._last + data[room:])[-self.KEPT :]
         os.close(self._read)
-
-
-def staging_folder() -> Path:
-    """A new folder that a worker of another uid can read."""
-    folder = Path(tempfile.mkdtemp(prefix="harness-"))
-    folder.chmod(0o755)
-    return folder

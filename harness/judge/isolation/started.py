@@ -18,6 +18,9 @@ from harness.sandbox import processes
 _NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
 
 
+_STILL_NS = 2_000_000  # that a stopped tree may be seen to run: a signal is on its way
+
+
 class Usage(NamedTuple):
     """What a worker with all that it started holds now."""
 
@@ -43,7 +46,11 @@ class Started:
         self.output = output
         self._outer, self._top = outer, top
         self._lifeline, self._scratch = lifeline, scratch
+        # A guard must hear of the judge's end at any time; the first process of a namespace is the worker's to change.
+        self._whole = lifeline is None
         self._code: int | None = None
+        self._frozen_ns: int | None = None  # processor time that its tree had when it was frozen
+        self._shared_before = processes.shared_memory()
 
     def worker_pid(self) -> int:
         """The worker's pid as the judge sees it. Raises MachineError where there is none (any more)."""
@@ -73,22 +80,26 @@ class Started:
 
     def usage(self, most_memory: int, most_files: int) -> Usage:
         """What it holds now; counted exactly only above `most_memory` bytes, up to just above `most_files` files."""
-        held = processes.memory(self._top, most_memory)
+        # What no process maps any more is the growth of the machine's shared memory: others seldom take gigabytes.
+        grown = processes.shared_memory() - self._shared_before
+        held = max(processes.memory(self._top, most_memory), grown)
         if self._scratch is not None:
             return Usage(held, *_folder_usage(self._scratch, most_files))
         mounted = [_mount_usage(f"/proc/{self._top}/root{folder}") for folder in ("/tmp", "/dev/shm")]
         return Usage(held, max(size for size, _ in mounted), max(files for _, files in mounted))
 
-    def freeze(self) -> None:
-        """Stops the worker and all that it started, and checks that they stopped."""
-        if not processes.freeze_all(self._top):
-            raise MachineError(
-                "expected the idle side to stand still, but it kept starting processes", kind="not_frozen"
-            )
+    def freeze(self) -> bool:
+        """Stops the worker and all that it started; whether every thread was seen to stop."""
+        stopped = processes.freeze_all(self._top, whole=self._whole)
+        self._frozen_ns = processes.run_ns(self._top, whole=self._whole)
+        return stopped
 
-    def thaw(self) -> None:
-        """Lets them go on."""
-        processes.thaw_all(self._top)
+    def thaw(self) -> bool:
+        """Lets them go on; whether they stood still since `freeze`: a timer may have sent them a signal to go on."""
+        before, self._frozen_ns = self._frozen_ns, None
+        still = before is None or processes.run_ns(self._top, whole=self._whole) - before <= _STILL_NS
+        processes.thaw_all(self._top, whole=self._whole)
+        return still
 
     def exit_code(self, wait_s: float) -> int | None:
         """The worker's exit code (128 + signal where one killed it), None while it runs."""

@@ -1,0 +1,67 @@
+"""Folders that a judge makes for its workers, below one home; the home of a judge that was killed goes with the next.
+
+A home is locked while its judge lives. The kernel gives the lock back however that ends, in whichever container, so
+a home that can be locked is nobody's.
+"""
+
+import atexit
+import contextlib
+import fcntl
+import functools
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+_PREFIX, _LOCK = "harness-", "lock"
+
+
+def folder(what: str) -> Path:
+    """A new folder, named for what it is for, that workers of another uid may pass and read. The caller removes it."""
+    made = Path(tempfile.mkdtemp(prefix=f"{what}-", dir=home()))
+    made.chmod(0o755)
+    return made
+
+
+def home() -> Path:
+    """This process's home, made when it is first asked for and removed when the process ends."""
+    return _home(os.getpid())
+
+
+@functools.cache
+def _home(pid: int) -> Path:
+    _sweep(Path(tempfile.gettempdir()))
+    made = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    while _locked(made, os.O_CREAT) is None:  # held open until the process ends; another one may sweep it before
+        made = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    made.chmod(0o711)
+    atexit.register(_remove, pid, made)
+    return made
+
+
+def _locked(path: Path, flags: int = 0) -> int | None:
+    """A descriptor that holds the lock of a home, None where its judge lives or it is none."""
+    try:
+        descriptor = os.open(path / _LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | flags, 0o600)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _sweep(temporary: Path) -> None:
+    """Removes this user's homes whose judges are dead."""
+    for path in temporary.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if path.lstat().st_uid == os.getuid() and (descriptor := _locked(path)) is not None:
+                shutil.rmtree(path, ignore_errors=True)
+                os.close(descriptor)
+
+
+def _remove(pid: int, path: Path) -> None:
+    if os.getpid() == pid:  # not a child that was forked
+        shutil.rmtree(path, ignore_errors=True)
