@@ -5,6 +5,7 @@ harness/derive.py computes every number again.
 """
 
 import hashlib
+import math
 from typing import Literal
 
 import msgspec
@@ -14,6 +15,7 @@ from harness.rules import Level
 from harness.stats import History, Interval
 
 SCHEMA = 2
+_MOST_PASSES, _LARGEST_LOG = 100_000, 50.0
 Scenario = Literal["stream", "batch"]
 Status = Literal["ok", "failed", "interrupted"]
 Half = Literal["all", "public", "private"]  # of the test crops
@@ -324,4 +326,19 @@ def decode(text: bytes, source: str) -> Record:
         raise DataError(f"{source}: expected schema {SCHEMA}, got {record.schema}; {advice}")
     if hashlib.sha256(canonical(record)).hexdigest() != record.digest:
         raise DataError(f"{source}: its content does not have the digest that it names; it was changed after the run")
+    if record.result is not None and not _is_possible(record.result):
+        raise DataError(f"{source}: expected a result that a run can have, got numbers out of their range")
     return record
+
+
+def _is_possible(result: Result) -> bool:
+    """Whether what a board computes with is there and in its range: a record may come from anywhere."""
+    ratios = result.log_ratios
+    return (
+        0 < len(ratios) <= _MOST_PASSES
+        and all(abs(value) < _LARGEST_LOG for value in ratios)
+        and abs(math.log(max(result.time_ratio.value, 1e-300))) < _LARGEST_LOG
+        and len(result.drawn_f1) == len(result.drawn_baseline_f1)
+        and all(0.0 <= value <= 1.0 for value in (result.f1.value, result.baseline_f1, *result.drawn_f1))
+        and result.degrees >= 1
+    )

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from harness import inspection, scratch, submission
+from harness.atomic import machine
 from harness.errors import SubmissionError, UsageError
 from harness.paths import resolve
 from harness.record import Package
@@ -126,11 +127,12 @@ def staged(package: Path, target: Target, limits: Limits) -> Iterator[tuple[Pack
     files |= _weights(package, manifest, target)
     folder = scratch.folder("package")
     try:
-        for name, source in files.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            inspection.copied(source, folder / name, manifest.name, limits.package_mb)
-        (folder / CLASSES_FILE).write_bytes(msgspec.json.encode(target.classes))
-        digest, size = _seal(folder)
+        with machine(folder):
+            for name, source in files.items():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                inspection.copied(source, folder / name, manifest.name, limits.package_mb)
+            (folder / CLASSES_FILE).write_bytes(msgspec.json.encode(target.classes))
+            digest, size = _seal(folder)
         yield (
             Package(
                 name=manifest.name,

@@ -39,6 +39,13 @@ def load(device):
 """
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Under pytest-xdist: the command line's tests in one process, as their judges would wait for each other."""
+    for item in items:
+        if "project" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("device"))
+
+
 @pytest.fixture(scope="session")
 def the_rules() -> rules.Rules:
     """The project's rules, with limits that a test can wait for and passes that it can afford."""

@@ -32,7 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "scaffold": {"errors", "submission"},
     "inspection": {"errors", "rules"},
     "scratch": set(),
-    "staging": {"errors", "inspection", "paths", "record", "rules", "scratch", "submission"},
+    "staging": {"atomic", "errors", "inspection", "paths", "record", "rules", "scratch", "submission"},
     "decisions": {"errors", "record"},
     "atomic": {"errors"},
     "records": {"atomic", "decisions", "errors", "record", "rules", "report"},

@@ -122,3 +122,17 @@ def test_the_machine_class_of_a_gpu_is_its_name_and_the_drivers_major_number() -
 def test_what_does_not_belong_to_the_key_leaves_the_board_alone() -> None:
     same = make_record("another", machine=make_machine(load_1min=3.0, kernel="6.2"), seed=9)
     assert same.key() == make_record().key()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"log_ratios": ()}, {"log_ratios": (1e6,)}, {"drawn_f1": ()}, {"baseline_f1": 7.0}, {"degrees": 0}],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_a_sealed_record_of_impossible_numbers_is_refused(changes: dict[str, object]) -> None:
+    """Whoever writes a record can seal it; a board must not fall over it."""
+    record = make_record()
+    assert record.result is not None
+    forged = seal(msgspec.structs.replace(record, result=msgspec.structs.replace(record.result, **changes)))
+    with pytest.raises(DataError, match="numbers out of their range"):
+        decode(encode(forged), "r.json")

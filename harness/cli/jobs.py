@@ -68,10 +68,12 @@ def opened(root: Path, rules: "Rules", wanted: Wanted) -> "Iterator[Job]":
     from harness import records, staging
     from harness.judge import evaluate as judge
     from harness.judge.gpu import describe_gpu, probe_cuda
+    from harness.judge.isolation import check_sight
 
     exam = open_exam(wanted.data)
     records.check_writable(root / LOCAL)
     sandbox = announce(wanted.isolation, rules)
+    check_sight((wanted.data, root / LOCAL))
     if wanted.device is Device.cuda:
         describe_gpu()
         probe_cuda(sandbox, rules.limits)

@@ -185,6 +185,8 @@ class Session:
     def _look(self) -> None:
         """Raises Violation where the worker with all that it started holds more than its limits."""
         limits = self._limits
+        if self._started.output.flooded:
+            raise Violation("output_flood", f"expected at most {limits.output_kb} KiB of output, got more")
         memory, files = limits.memory_mb << 20, limits.scratch_files
         held = self._started.usage(memory, files)
         if held.memory > memory:

@@ -36,7 +36,7 @@ SENDS = {
     ),
     "two answers": (
         "send = channel.send\ndef twice(m):\n    send(m)\n    send(m)\nchannel.send = twice\nreturn [0]",
-        "expected silence between requests",
+        "",  # the second comes before the next request or in the place of its answer
     ),
     "an answer of more labels than crops": (
         "channel.send = lambda m: type(channel).send(channel, Message(m.kind, m.nonce, 2))\nreturn [0]",
@@ -77,9 +77,9 @@ SENDS = {
 def test_what_nobody_asked_for_ends_the_run(name: str, strong: Cell) -> None:
     body, says = SENDS[name]
     error = strong.error(cheat(body))
-    assert error is not None
-    assert says in error.message
     assert isinstance(error, SubmissionError)
+    assert error.kind in ("protocol", "crash", "predict_raised")
+    assert says in error.message
 
 
 def without_quiet(self: Channel) -> None:

@@ -53,7 +53,7 @@ def test_a_known_cost_gives_a_known_ratio(
     assert outcome.error is None
     result = outcome.record.result
     assert result is not None
-    assert result.time_ratio.value == pytest.approx(0.5, rel=0.1)  # two shared cores; the tight figure is a benchmark
+    assert result.time_ratio.value == pytest.approx(0.5, rel=0.2)  # beside other tests; the tight figure is a benchmark
     assert result.f1.value == 1.0
     assert len(result.log_ratios) >= the_rules.protocol.least_passes
     assert outcome.record.isolation is not None

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import MachineError, SubmissionError
-from harness.judge.isolation import Sandbox, check_rights, require
+from harness.judge.isolation import Sandbox, check_rights, check_sight, require
 from harness.judge.session import Session, Setting, Staged
 from harness.rules import Rules
 from harness.sandbox import processes
@@ -300,3 +300,11 @@ def test_files_that_the_worker_may_not_read_are_named_before_it_starts(tmp_path:
     ours.chmod(0o600)
     with pytest.raises(MachineError, match=r"module.py: expected a file that all may read.*got mode 600; chmod -R"):
         check_rights([ours])
+
+
+def test_labels_below_what_packages_see_are_refused(tmp_path: Path) -> None:
+    """A checkout in /usr/src, or one that is its own virtual environment."""
+    check_sight([tmp_path])
+    for folder in (Path("/usr/src/harness/data"), Path(sys.prefix) / "data"):
+        with pytest.raises(MachineError, match=r"expected labels where packages do not see them, got them below /"):
+            check_sight([folder])

@@ -16,7 +16,7 @@ import harness
 from harness.errors import MachineError
 from harness.judge.isolation.bubblewrap import Bubblewrap, binaries
 from harness.judge.isolation.guarded import Guarded
-from harness.judge.isolation.launch import Launch
+from harness.judge.isolation.launch import Launch, python_paths, system_paths
 from harness.judge.isolation.started import Started
 from harness.record import Isolation
 from harness.rules import Level, Limits
@@ -77,6 +77,21 @@ def check_rights(files: Sequence[Path]) -> None:
                 f"got mode {path.stat().st_mode & 0o777:o}; chmod -R go+rX {path.parent}",
                 kind="rights",
             )
+
+
+def check_sight(folders: Sequence[Path]) -> None:
+    """Raises MachineError where a folder with labels lies below one that every package sees.
+
+    So it is with a checkout in /usr/src, or one that is its own virtual environment.
+    """
+    for folder_of_labels in folders:
+        for seen in (*system_paths(), *python_paths()):
+            if folder_of_labels.resolve().is_relative_to(Path(seen).resolve()):
+                raise MachineError(
+                    f"{folder_of_labels}: expected labels where packages do not see them, got them below {seen}, which "
+                    "packages need; move the checkout, or its virtual environment into a folder of its own",
+                    kind="sight",
+                )
 
 
 def require(observed: Isolation) -> None:
