@@ -39,11 +39,18 @@ def load(device):
 """
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Under pytest-xdist: the command line's tests in one process, as their judges would wait for each other."""
+    """Under pytest-xdist: a file's tests in one process, which makes its fixtures once; the command line's too.
+
+    Their judges would wait for each other. Tests in cells share nothing.
+    """
     for item in items:
-        if "project" in getattr(item, "fixturenames", ()):
+        names = getattr(item, "fixturenames", ())
+        if "project" in names:
             item.add_marker(pytest.mark.xdist_group("device"))
+        elif not {"cell", "strong", "court"} & set(names):
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))
 
 
 @pytest.fixture(scope="session")
