@@ -1,10 +1,11 @@
-"""Estimates and their intervals. Pure numpy (and one scipy.special function); seeded, so deterministic.
+"""Estimates and their intervals. Pure numpy (and scipy.special off a leaderboard's way); seeded, so deterministic.
 
 The unit of replication is the pass, never the block or the crop: DESIGN in docs/measurement.md.
 """
 
 import math
 from collections.abc import Iterator
+from statistics import NormalDist
 from typing import NamedTuple
 
 import msgspec
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.metrics import Floats, Ints, macro_f1
+from harness.student import t_quantile
 
 CONFIDENCE = 0.95
 # Quantiles of F between which the variance of K passes agrees with the machine's history: then they are pooled, from
@@ -54,9 +56,7 @@ def t_critical(degrees: int, confidence: float = CONFIDENCE) -> float:
     >>> round(t_critical(4), 3)
     2.776
     """
-    from scipy.special import stdtrit  # noqa: PLC0415 (40 ms that a --help need not pay)
-
-    return float(stdtrit(degrees, 0.5 + confidence / 2.0))
+    return t_quantile(0.5 + confidence / 2.0, degrees)
 
 
 def standard_error(values: Floats) -> float | None:
@@ -95,7 +95,7 @@ def mean_error(values: Floats, history: History | None = None, pilot: int = 0) -
 
 
 def _agree(variance: float, degrees: int, history: History) -> bool:
-    from scipy.special import fdtri  # noqa: PLC0415 (40 ms that a --help need not pay)
+    from scipy.special import fdtri  # noqa: PLC0415 (170 ms that a leaderboard need not pay)
 
     low, high = (float(fdtri(degrees, history.degrees, q)) * history.variance for q in _AGREES)
     return low <= variance <= high
@@ -144,7 +144,7 @@ def seen(variance: float, passes: int, power: float = 0.8) -> float:
     >>> round(seen(0.01**2, 5), 3), round(seen(0.01**2, 20), 3)
     (0.017, 0.007)
     """
-    from scipy.special import stdtrit  # noqa: PLC0415 (40 ms that a --help need not pay)
+    from scipy.special import stdtrit  # noqa: PLC0415 (170 ms that a leaderboard need not pay)
 
     degrees = passes - 1
     return math.expm1((t_critical(degrees) + float(stdtrit(degrees, power))) * math.sqrt(variance / passes))
@@ -274,8 +274,6 @@ def widening(degrees: Ints) -> Floats:
     >>> widening(np.array([2, 4, 10_000])).round(1).tolist()
     [3.2, 1.7, 1.0]
     """
-    from scipy.special import ndtri, stdtrit  # noqa: PLC0415 (40 ms that a --help need not pay)
-
     level = 1.0 - (1.0 - CONFIDENCE) / (2.0 * max(degrees.size, 1))
-    factors: Floats = stdtrit(np.maximum(degrees, 1), level) / ndtri(level)
-    return factors
+    normal = NormalDist().inv_cdf(level)
+    return np.array([t_quantile(level, max(its, 1)) / normal for its in degrees.tolist()], dtype=np.float64)

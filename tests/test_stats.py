@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from harness.metrics import Floats, Ints
 from harness.stats import (
@@ -18,6 +19,8 @@ from harness.stats import (
     t_critical,
     widening,
 )
+from harness.student import t_quantile
+from tests.conftest import in_subprocess
 
 
 def significantly_less(values: Floats, errors: Floats, degrees: Ints) -> NDArray[np.bool_]:
@@ -164,3 +167,18 @@ def test_fewer_passes_widen_an_error_more() -> None:
     factors = widening(np.array([1, 2, 4, 20, 1000])).tolist()
     assert factors == sorted(factors, reverse=True)
     assert factors[-1] == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize("probability", [0.5, 0.6, 0.9, 0.975, 0.9995, 0.999975, 1 - 1e-7])
+def test_students_quantile_is_scipys(probability: float) -> None:
+    degrees = [*range(1, 60), 99, 100, 500, 999, 1000, 1001, 1500, 10_000, 1_000_000]
+    ours = [t_quantile(probability, its) for its in degrees]
+    assert ours == pytest.approx(stdtrit(degrees, probability).tolist(), rel=1e-8, abs=1e-12)
+
+
+def test_a_leaderboard_loads_no_scipy() -> None:
+    code = (
+        "import sys\nfrom harness.cli import run\n"
+        "run(['leaderboard', '--data', 'embedded'])\nprint('scipy' in sys.modules, file=sys.stderr)"
+    )
+    assert in_subprocess(code).stderr.splitlines()[-1] == "False"
