@@ -52,7 +52,7 @@ def evaluate(
     publish: Annotated[bool, typer.Option("--publish", help="Move the record to leaderboard/records/.")] = False,
 ) -> None:
     """Judge a submission against the baseline: F1, time, score, each with its interval; write a record."""
-    from harness import records, staging
+    from harness import records
     from harness.decisions import standing
     from harness.judge.schedule import Budget
     from harness.paths import project_root
@@ -61,8 +61,8 @@ def evaluate(
     rules = read_rules(root)
     plan: Plan = pilot(rules) if official else Budget(seconds(budget))
     level = demanded(isolation, official, rules)
-    folders = staging.find(root, submission), staging.find(root, baseline or rules.baseline)
-    wanted = Wanted(*folders, data_folder(root, data), device, level, weights_of, baseline_weights_of)
+    packages = _packages(root, rules, submission, baseline)
+    wanted = Wanted(*packages, data_folder(root, data), device, level, weights_of, baseline_weights_of)
     path = _judged(root, rules, wanted, plan, audit=official, official=official)
     report(root, rules, path)
     if publish:
@@ -83,21 +83,28 @@ def audit(
 
     Exit codes: 0 nothing was found, 6 a flag is raised.
     """
-    from harness import records, staging
+    from harness import records
     from harness.judge.schedule import Budget
     from harness.paths import project_root
     from harness.report.audit import audit_text
 
     root = project_root()
     rules = read_rules(root)
-    folders = staging.find(root, submission), staging.find(root, baseline or rules.baseline)
-    wanted = Wanted(*folders, data_folder(root, data), device, isolation, weights_of)
+    packages = _packages(root, rules, submission, baseline)
+    wanted = Wanted(*packages, data_folder(root, data), device, isolation, weights_of)
     path = _judged(root, rules, wanted, Budget(seconds(budget)), audit=True)
     record = records.read(path)
     assert record.result is not None
     print(audit_text(record))
     print(f"  record      {path.relative_to(root)}")
     return FLAGGED if record.result.flags else 0
+
+
+def _packages(root: Path, rules: "Rules", submission: str, baseline: str | None) -> tuple[Path, Path]:
+    """The folders of a submission and of its baseline, the rules' where none is named. Raises UsageError."""
+    from harness import staging
+
+    return staging.find(root, submission), staging.find(root, baseline or rules.baseline)
 
 
 def _judged(

@@ -154,6 +154,7 @@ class Session:
                 self._look()
             elapsed, labels, answer = self._channel.classify(crops)
             self.spent_ns += elapsed
+            self._check_output()
         except (Ended, Late, Violation) as error:
             raise self._fault(error, "predict", self._limits.answer_s) from error
         self._raise_failure(answer)
@@ -161,8 +162,6 @@ class Session:
         if labels.min() < 0 or labels.max() >= self._classes:
             wrong = labels[(labels < 0) | (labels >= self._classes)][0]
             raise self._error(f"expected labels in range({self._classes}), got {wrong}", "out_of_range")
-        if self._started.output.flooded:
-            raise self._error(f"expected at most {self._limits.output_kb} KiB of output, got more", "output_flood")
         return Answer(labels, elapsed)
 
     def freeze(self) -> None:
@@ -184,9 +183,8 @@ class Session:
 
     def _look(self) -> None:
         """Raises Violation where the worker with all that it started holds more than its limits."""
+        self._check_output()
         limits = self._limits
-        if self._started.output.flooded:
-            raise Violation("output_flood", f"expected at most {limits.output_kb} KiB of output, got more")
         memory, files = limits.memory_mb << 20, limits.scratch_files
         held = self._started.usage(memory, files)
         if held.memory > memory:
@@ -196,6 +194,10 @@ class Session:
         if held.scratch_files > files:
             raise Violation("scratch", f"expected at most {files} files in its scratch, got more")
         self._looked_ns = self._clock.now_ns()
+
+    def _check_output(self) -> None:
+        if self._started.output.flooded:
+            raise Violation("output_flood", f"expected at most {self._limits.output_kb} KiB of output, got more")
 
     def _raise_failure(self, answer: Message) -> None:
         if answer.kind is not Kind.FAILED:
