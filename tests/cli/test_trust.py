@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.checkup import LEAST_PASSES
 from tests.cli.conftest import Project
 from tests.conftest import spinning
 
@@ -39,13 +40,25 @@ def test_doctor_says_what_can_be_seen_and_remembers_it(judged: Project) -> None:
     checkup = json.loads(path.read_text())
     assert checkup["submission"]["digest"] == checkup["baseline"]["digest"]
     assert checkup["result"]["history"] is None
-    judged.run("doctor", "timing", "--budget", "6s")
+    for _ in range(3):  # a noisy checkup says nothing of the machine, and the tests beside this one make noise
+        if sum(map(passes_of_quiet, records(judged, "checkups"))) >= LEAST_PASSES:
+            break
+        judged.run("doctor", "timing", "--budget", "6s")
     judged.run("evaluate", "sharp", "--budget", "1s")
     (path,) = records(judged)
     history = json.loads(path.read_text())["result"]["history"]
-    assert history is not None
-    assert history["degrees"] >= 8
+    quiet = list(filter(None, map(passes_of_quiet, records(judged, "checkups"))))
+    if sum(quiet) < LEAST_PASSES:
+        assert history is None
+        return
+    assert history["degrees"] == sum(passes - 1 for passes in quiet)
     assert history["variance"] > 0
+
+
+def passes_of_quiet(path: Path) -> int:
+    """Passes of a checkup that counts, 0 of a noisy one."""
+    result = json.loads(path.read_text())["result"]
+    return 0 if "noisy" in result["flags"] else len(result["log_ratios"])
 
 
 def test_doctor_tries_the_isolation_levels(judged: Project) -> None:
