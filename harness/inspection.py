@@ -39,18 +39,20 @@ def listed(package: Path, name: str, limits: Limits, left_out: tuple[str, ...]) 
     return dict(sorted(found.items()))
 
 
-def copied(source: Path, target: Path, name: str, limit_mb: int) -> None:
+def copied(source: Path, target: Path, name: str, limits: Limits, before: int = 0) -> int:
     """Copies one plain file of a package: what is copied is what was checked, no link is followed, no pipe waited for.
 
-    Raises SubmissionError (kind "package") where it is none (any more) or larger than `limit_mb` MiB.
+    Returns the bytes of the package so far, `before` with it. Raises SubmissionError (kind "package") where it is none
+    (any more) or the package larger than its limit.
     """
-    left = limit_mb << 20
+    size = before
     with opened(source, name) as file, target.open("xb") as copy:
         while data := file.read(1 << 20):
-            left -= len(data)
-            if left < 0:
-                _refuse(name, f"at most {limit_mb} MiB", f"more in {source.name}")
+            size += len(data)
+            if size > limits.package_mb << 20:
+                _refuse(name, f"at most {limits.package_mb} MiB, weights included", f"more with {source.name}")
             copy.write(data)
+    return size
 
 
 def manifest(path: Path, name: str) -> bytes:

@@ -17,7 +17,7 @@ from typing import get_args
 
 import msgspec
 
-from harness.atomic import add, machine, read_bytes, replace, sync, temporary
+from harness.atomic import add, alone, machine, read_bytes, replace, sync, temporary
 from harness.decisions import NOTHING, Decision, Standing, parse
 from harness.errors import DataError
 from harness.record import Raw, Record, decode, encode, seal
@@ -170,10 +170,11 @@ def read_decisions(folder: Path) -> tuple[Decision, ...]:
 def decide(folder: Path, decision: Decision) -> Path:
     """Adds a decision to those of a leaderboard's folder; its file. Raises DataError, MachineError."""
     path = folder / DECISIONS
-    all_of_them = (*read_decisions(folder), decision)
     with machine(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        replace(path, msgspec.json.format(msgspec.json.encode(all_of_them), indent=1) + b"\n")
+        with alone(folder):  # two organisers at once: neither's decision is lost
+            all_of_them = (*read_decisions(folder), decision)
+            replace(path, msgspec.json.format(msgspec.json.encode(all_of_them), indent=1) + b"\n")
     return path
 
 

@@ -57,9 +57,9 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Those with a default came later; at their default they leave the rules' digest as it was.
     """
 
-    load_s: float  # from the start of the process until load() has returned
-    answer_s: float  # each answer, whole
-    side_s: float  # one side's whole pass
+    load_s: float  # a process until it is confined, and then load()
+    answer_s: float  # each answer, whole; so much for each of its crops
+    side_s: float  # one side's whole pass: load() and all answers, scored or not
     memory_mb: int  # of a worker with all that it starts; and the data segment of each of its processes on the CPU
     processes: int  # processes and threads of the worker
     scratch_mb: int  # /tmp, and as much again for shared memory where they are its own
@@ -69,6 +69,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     package_files: int
     descriptors: int = 1024  # open files of one process
     scratch_files: int = 20_000  # in its scratch; each holds memory of the kernel
+    run_s: float = 7200.0  # a submission's part in all passes of a run
 
 
 _LATER_LIMITS = {its.name: its.default for its in msgspec.structs.fields(Limits) if not its.required}

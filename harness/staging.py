@@ -128,9 +128,10 @@ def staged(package: Path, target: Target, limits: Limits) -> Iterator[tuple[Pack
     folder = scratch.folder("package")
     try:
         with machine(folder):
+            size = 0
             for name, source in files.items():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                inspection.copied(source, folder / name, manifest.name, limits.package_mb)
+                size = inspection.copied(source, folder / name, manifest.name, limits, size)
             (folder / CLASSES_FILE).write_bytes(msgspec.json.encode(target.classes))
             digest, size = _seal(folder)
         yield (

@@ -62,8 +62,7 @@ class Cell:
             setting = Setting(self.sandbox, self.limits, "cpu", 1, 1 << 16)
             try:
                 with Session(Staged(name, folder, 6), setting) as session:
-                    session.start_loading()
-                    session.finish_loading()
+                    session.load()
                     yield session
             finally:
                 after = left()

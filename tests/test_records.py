@@ -4,12 +4,14 @@ import gzip
 import hashlib
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from harness import records
+from harness.decisions import Decision
 from harness.derive import derive
 from harness.errors import DataError
 from harness.record import Failure, encode
@@ -187,3 +189,10 @@ def test_a_readers_import_is_cheap() -> None:
 
 def test_records_are_readable_json() -> None:
     assert encode(make_record()).startswith(b'{\n "schema": 2,\n')
+
+
+def test_two_organisers_who_decide_at_once_both_decide(tmp_path: Path) -> None:
+    made = [Decision("withdraw", "2026-11-24T08:00:00Z", f"{number:064}", "x") for number in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda decision: records.decide(tmp_path, decision), made))
+    assert sorted(its.of for its in records.read_decisions(tmp_path)) == [its.of for its in made]

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 FLAGGED = 6  # exit code of an audit that found something
 _WeightsOf = Annotated[str | None, typer.Option(help="Take another data set's weights: a transfer.")]
+_BaselineWeightsOf = Annotated[str | None, typer.Option(help="The same for the baseline.")]
 
 
 def evaluate(
@@ -48,7 +49,7 @@ def evaluate(
         bool, typer.Option("--official", help="As an organiser: full precision, audits, nothing of the test set said.")
     ] = False,
     weights_of: _WeightsOf = None,
-    baseline_weights_of: Annotated[str | None, typer.Option(help="The same for the baseline.")] = None,
+    baseline_weights_of: _BaselineWeightsOf = None,
     publish: Annotated[bool, typer.Option("--publish", help="Move the record to leaderboard/records/.")] = False,
 ) -> None:
     """Judge a submission against the baseline: F1, time, score, each with its interval; write a record."""
@@ -78,6 +79,7 @@ def audit(
     isolation: IsolationOption = None,
     budget: Annotated[str, typer.Option(help="Time to spend, like 45s or 2m.")] = "45s",
     weights_of: _WeightsOf = None,
+    baseline_weights_of: _BaselineWeightsOf = None,
 ) -> int:
     """Evaluate a submission and try whether it is what it seems: kept answers, batches, zeroed weights, the halves.
 
@@ -91,7 +93,7 @@ def audit(
     root = project_root()
     rules = read_rules(root)
     packages = _packages(root, rules, submission, baseline)
-    wanted = Wanted(*packages, data_folder(root, data), device, isolation, weights_of)
+    wanted = Wanted(*packages, data_folder(root, data), device, isolation, weights_of, baseline_weights_of)
     path = _judged(root, rules, wanted, Budget(seconds(budget)), audit=True)
     record = records.read(path)
     assert record.result is not None
@@ -111,12 +113,14 @@ def _judged(
     root: Path, rules: "Rules", wanted: Wanted, plan: "Plan", *, audit: bool = False, official: bool = False
 ) -> Path:
     """Stages both packages and runs them; where the record is. A submission that cannot be staged leaves one too."""
-    from harness.errors import SubmissionError
+    from harness.errors import SubmissionError, UsageError
     from harness.judge import evaluate as judge
 
     with contextlib.ExitStack() as stack:
         job = stack.enter_context(opened(root, rules, wanted))
         job = dataclasses.replace(job, audit=audit, official=official)
+        if official and job.half() == "all":  # its author would learn all, or nobody anything
+            raise UsageError(f"--official: expected a public and a private half, {job.exam.data.name} has one of them")
         try:
             both = stack.enter_context(with_submission(job, wanted))
         except SubmissionError as error:

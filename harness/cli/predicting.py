@@ -116,8 +116,7 @@ def _worker(staged: "Staged", sandbox: "Sandbox", how: tuple["Rules", str]) -> "
     rules, device = how
     setting = Setting(sandbox, rules.limits, device, usable_cores(), input_bytes([(LONGEST_SIDE, LONGEST_SIDE)]))
     with Session(staged, setting) as session:
-        session.start_loading()
-        session.finish_loading()
+        session.load()
         yield session
 
 

@@ -56,8 +56,7 @@ def _show(bench: Bench, crops: list[Crop]) -> _Shown:
     setting = bench.setting._replace(capacity=max(room, bench.setting.capacity))
     try:
         with Session(bench.submission, setting) as session:
-            session.start_loading()
-            session.finish_loading()
+            session.load()
             for crop in crops:
                 session.classify([bench.rng.integers(0, 256, crop.shape, dtype=np.uint8)])
                 first, again = session.classify([crop]), session.classify([crop])
@@ -88,6 +87,5 @@ def _without_weights(bench: Bench) -> tuple[Ints, tuple[int, ...], str]:
 
 def _answers(bench: Bench, staged: Staged, setting: Setting, crops: Ints) -> tuple[int, ...]:
     with Session(staged, setting) as session:
-        session.start_loading()
-        session.finish_loading()
+        session.load()
         return tuple(int(session.classify([bench.own(int(crop))]).labels[0]) for crop in crops)

@@ -31,8 +31,7 @@ def check(staged: Staged, setting: Setting) -> Iterator[Tried]:
     while sizes:
         try:
             with Session(staged, setting) as session:
-                session.start_loading()
-                session.finish_loading()
+                session.load()
                 if not loaded:
                     yield Tried("load", None)
                     loaded = True

@@ -85,7 +85,7 @@ def evaluate(job: Job, watch: Watch) -> Outcome:
         with awake() as held, prompt() as first:
             record = _attended(record, held, first)
             measured = measure(bench, job.exam.labels, job.plan)
-            audits = audit(bench) if job.audit else None
+            audits = bench.retried(lambda: audit(bench)) if job.audit else None
             raw = _raw(job, seed, measured, audits)
             result = derive(raw, job.rules, record.half)
     except (Exception, KeyboardInterrupt) as caught:  # noqa: BLE001 (a run that ended has a record, whatever it was)
@@ -126,6 +126,7 @@ def _bench(job: Job, seed: int, watch: Watch) -> Bench:
         setting=Setting(job.sandbox, job.rules.limits, job.device, usable_cores(), capacity),
         rng=np.random.default_rng(seed),
         watch=watch,
+        apart=job.rival,
     )
 
 

@@ -35,8 +35,7 @@ class Floor:
                 (own / DWELL_FILE).unlink()  # read-only in a staged copy
                 (own / DWELL_FILE).write_text(str(dwell_ns))
                 session = self._stack.enter_context(Session(Staged("null", own, 1, trusted=True), setting))
-                session.start_loading()
-                session.finish_loading()
+                session.load()
                 session.freeze()
                 self._nulls.append((dwell_ns, rounds, session))
         except BaseException:

@@ -66,16 +66,19 @@ class Answer(NamedTuple):
 
 
 class Session:
-    """A context manager: `with Session(staged, setting) as side: side.load(); side.classify([crop])`."""
+    """A context manager: `with Session(staged, setting) as side: side.load(); side.classify([crop])`.
+
+    `load` is `confined`, `start_loading` and `finish_loading`: two sides can load at once.
+    """
 
     def __init__(self, staged: Staged, setting: Setting) -> None:
         self.name = staged.name
         self._classes, self._trusted = staged.classes, staged.trusted
         self._limits, self._clock = setting.limits, setting.clock
-        self._begun = self._clock.now_ns()
+        self._loading_ns = 0
         self._fault_of_package: SubmissionError | None = None
-        self._looked_ns = self._begun
-        self.spent_ns = 0  # of all its answers, scored or not
+        self._looked_ns = self._clock.now_ns()
+        self.spent_ns = 0  # of load and all its answers, scored or not
         self._channel = Channel(setting.capacity, self._clock, self._look)
         launch = Launch(
             script="worker/__main__.py",
@@ -111,8 +114,15 @@ class Session:
         """What it printed."""
         return self._started.output.text()
 
-    def start_loading(self) -> Isolation:
-        """Waits until the worker is confined, checks what can be seen of that, and lets it load."""
+    def load(self) -> Isolation:
+        """Brings it up to its first answer; what was seen of its confinement. Raises as the three steps do."""
+        isolation = self.confined()
+        self.start_loading()
+        self.finish_loading()
+        return isolation
+
+    def confined(self) -> Isolation:
+        """Waits until the worker is confined and checks what can be seen of that. Raises MachineError."""
         try:
             self._channel.limit(self._limits.load_s)
             ready = self._channel.ready()
@@ -123,19 +133,29 @@ class Session:
                 )
             isolation = self._started.observed()
             require(isolation)
-            self._pending = self._channel.request(Kind.LOAD)
         except (Ended, Late, Violation) as error:
-            code = self._started.exit_code(wait_s=2.0)
-            said = self.log().strip().splitlines()
-            raise MachineError(
-                f"expected a worker to start, it ended with code {code}{': ' + said[-1] if said else ''}",
-                kind="no_worker",
-            ) from error
+            raise self._not_started() from error
         return isolation
+
+    def start_loading(self) -> None:
+        """Lets it load. Raises MachineError."""
+        try:
+            self._loading_ns = self._clock.now_ns()
+            self._pending = self._channel.request(Kind.LOAD)
+        except Ended as error:
+            raise self._not_started() from error
+
+    def _not_started(self) -> MachineError:
+        code = self._started.exit_code(wait_s=2.0)
+        said = self.log().strip().splitlines()
+        return MachineError(
+            f"expected a worker to start, it ended with code {code}{': ' + said[-1] if said else ''}",
+            kind="no_worker",
+        )
 
     def finish_loading(self) -> None:
         """Waits until load() has returned. Raises SubmissionError, SubmissionTimeout."""
-        spent_s = (self._clock.now_ns() - self._begun) / 1e9
+        spent_s = (self._clock.now_ns() - self._loading_ns) / 1e9
         self._channel.limit(max(self._limits.load_s - spent_s, 0.01))
         try:
             answer = self._channel.answer(self._pending)
@@ -144,11 +164,14 @@ class Session:
                 raise Violation("protocol", f"expected LOADED, got {answer.kind.name}")
         except (Ended, Late, Violation) as error:
             raise self._fault(error, "load", self._limits.load_s) from error
-        self._channel.limit(self._limits.answer_s)
+        self.spent_ns += self._clock.now_ns() - self._loading_ns
+        self._allow(1)
 
     def classify(self, crops: Sequence[Crop]) -> Answer:
         """Labels of uint8 crops, (H, W, 3) each, and how long they took. Raises SubmissionError, SubmissionTimeout."""
         assert 0 < len(crops) <= MOST_CROPS
+        if len(crops) != self._allowed:
+            self._allow(len(crops))
         try:
             if self._clock.now_ns() - self._looked_ns > _LOOK_NS:
                 self._look()
@@ -156,13 +179,18 @@ class Session:
             self.spent_ns += elapsed
             self._check_output()
         except (Ended, Late, Violation) as error:
-            raise self._fault(error, "predict", self._limits.answer_s) from error
+            raise self._fault(error, "predict", self._limits.answer_s * len(crops)) from error
         self._raise_failure(answer)
         assert labels is not None
         if labels.min() < 0 or labels.max() >= self._classes:
             wrong = labels[(labels < 0) | (labels >= self._classes)][0]
             raise self._error(f"expected labels in range({self._classes}), got {wrong}", "out_of_range")
         return Answer(labels, elapsed)
+
+    def _allow(self, crops: int) -> None:
+        """The time of the next answers, in proportion to their crops."""
+        self._channel.limit(self._limits.answer_s * crops)
+        self._allowed = crops
 
     def freeze(self) -> None:
         """Stands still until `thaw`: it and everything that it started. Raises SubmissionError where it does not."""

@@ -43,8 +43,7 @@ def test_start_up(settings: tuple[Staged, Setting, Setting], in_turns: InTurns) 
     def start(which: int) -> None:
         begin = perf_counter()
         with Session(package, levels[which]) as session:
-            session.start_loading()
-            session.finish_loading()
+            session.load()
             seconds[which].append(perf_counter() - begin)
 
     in_turns(lambda: start(0), lambda: start(1), 15)
@@ -60,8 +59,7 @@ def test_round_trip_inside(settings: tuple[Staged, Setting, Setting], in_turns: 
     with Session(package, strong) as inside, Session(package, plain) as outside, awake(), prompt():
         sides = (inside, outside)
         for side in sides:
-            side.start_loading()
-            side.finish_loading()
+            side.load()
             side.freeze()
 
         def trips(which: int) -> None:

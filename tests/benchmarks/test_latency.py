@@ -100,8 +100,7 @@ def alternated(package: Path, crops: np.ndarray, crops_file: Path, setting: Sett
         Session(Staged("package", package, 6), setting) as session,
         plain(package, crops_file) as once,
     ):
-        session.start_loading()
-        session.finish_loading()
+        session.load()
         legs = nulls.leg()
         spent_ns, rounds = 0, 0
         while spent_ns < 2e9 * LEAST_S or rounds < 3:

@@ -63,8 +63,7 @@ def _null(sandbox: Sandbox, rules: Rules, target: Target, tmp_path: Path, dwell_
         tmp_path.chmod(0o755)
         setting = Setting(sandbox, rules.limits, "cpu", usable_cores(), input_bytes([SHAPE[:2]]))
         with Session(Staged("null", own, 1, trusted=True), setting) as session:
-            session.start_loading()
-            session.finish_loading()
+            session.load()
             yield session
 
 

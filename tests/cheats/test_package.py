@@ -120,7 +120,14 @@ INSPECTED: dict[str, tuple[Callable[[Path], object], str]] = {
     "class names nested without end": (nested, "weights/exam.json: expected class names"),
     "weights larger than a package may be": (
         lambda p: weights(p, json.dumps({"classes": CLASSES}), b"x" * (9 << 20)),
-        "expected at most 8 MiB, got more in exam.safetensors",
+        "expected at most 8 MiB, weights included, got more with exam.safetensors",
+    ),
+    "files and weights that are larger together": (
+        lambda p: (
+            (p / "more.bin").write_bytes(b"x" * (5 << 20)),
+            weights(p, json.dumps({"classes": CLASSES}), b"x" * (5 << 20)),
+        ),
+        "expected at most 8 MiB, weights included, got more with exam.safetensors",
     ),
 }
 

@@ -66,8 +66,7 @@ def test_a_package_answers_from_the_gpu_inside_the_sandbox(
     with staged(make_package("gpu", ON_GPU), target, the_rules.limits) as (_, folder):
         setting = Setting(sandbox, the_rules.limits, "cuda", 2, 1 << 16)
         with Session(Staged("gpu", folder, 6), setting) as session:
-            session.start_loading()
-            session.finish_loading()
+            session.load()
             session.classify([crop])
             assert session.classify([crop]).labels.tolist() == [60 % 6]
 
@@ -92,5 +91,4 @@ def test_memory_is_the_drivers_again_after_a_kill(
         memory_comes_back("cuda"),
         Session(Staged("large", folder, 6), Setting(strongest, the_rules.limits, "cuda", 2, 1 << 16)) as session,
     ):
-        session.start_loading()
-        session.finish_loading()
+        session.load()

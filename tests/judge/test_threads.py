@@ -20,6 +20,5 @@ def test_torch_has_the_threads_that_the_judge_gives_it(
     with staged(make_package("threads", THREADS), target, the_rules.limits) as (_, folder):
         setting = Setting(sandbox, the_rules.limits, "cpu", threads, 1 << 16)
         with Session(Staged("threads", folder, threads + 1), setting) as session:
-            session.start_loading()
-            session.finish_loading()
+            session.load()
             assert session.classify(exam.pixels.test[:1]).labels.tolist() == [threads]

@@ -35,8 +35,7 @@ def run_inside(
     with staged(package, target, rules.limits) as (_, folder):
         setting = Setting(sandbox, rules.limits, "cpu", 1, 1 << 16)
         with pytest.raises(SubmissionError) as caught, Session(Staged(name, folder, 6), setting) as session:
-            session.start_loading()
-            session.finish_loading()
+            session.load()
         return f"{caught.value.message}\n{caught.value.log}"
 
 
@@ -114,8 +113,7 @@ def test_what_is_observed_is_what_the_level_says(
     with staged(make_package("quiet"), target, the_rules.limits) as (_, folder):
         setting = Setting(sandbox, the_rules.limits, "cpu", 1, 1 << 16)
         with Session(Staged("quiet", folder, 6), setting) as session:
-            seen = session.start_loading()
-            session.finish_loading()
+            seen = session.load()
     require(seen)
     assert seen.level == sandbox.level
     assert seen.capabilities == 0
@@ -145,8 +143,7 @@ def test_a_daemon_is_frozen_with_its_worker_and_dies_with_it(
     with staged(make_package("daemon", DAEMON), target, the_rules.limits) as (_, folder):
         setting = Setting(sandbox, the_rules.limits, "cpu", 1, 1 << 16)
         with Session(Staged("daemon", folder, 6), setting) as session:
-            session.start_loading()
-            session.finish_loading()
+            session.load()
             tree = [pid for pid in processes.descendants(session._started._top) if not processes.gone(pid)]
             assert len(tree) == 2, "the worker and its daemon"
             session.freeze()
@@ -186,8 +183,7 @@ def test_a_side_that_wakes_itself_is_found_out(
     with staged(make_package("waker", WAKER), target, the_rules.limits) as (_, folder):
         setting = Setting(sandbox, the_rules.limits, "cpu", 1, 1 << 16)
         with pytest.raises(SubmissionError) as caught, Session(Staged("waker", folder, 6), setting) as session:
-            session.start_loading()
-            session.finish_loading()
+            session.load()
             for _ in range(20):
                 session.freeze()
                 time.sleep(0.05)
@@ -220,8 +216,7 @@ def test_a_side_that_cannot_be_stopped_is_the_submissions_fault_and_can_be_kille
     with staged(make_package("vfork", UNSTOPPABLE), target, the_rules.limits) as (_, folder):
         setting = Setting(sandbox, the_rules.limits, "cpu", 1, 1 << 16)
         with pytest.raises(SubmissionError) as caught, Session(Staged("vfork", folder, 6), setting) as session:
-            session.start_loading()
-            session.finish_loading()
+            session.load()
             session.freeze()
     assert caught.value.kind == "not_frozen"
     assert time.monotonic() - begun < 10
@@ -236,8 +231,7 @@ from harness.judge.session import Session, Setting, Staged
 limits = rules.parse(Path(sys.argv[1]).read_bytes(), "rules").limits
 setting = Setting(choose(sys.argv[2], limits).sandbox, limits, "cpu", 1, 1 << 16)
 session = Session(Staged("daemon", Path(sys.argv[3]), 6), setting)
-session.start_loading()
-session.finish_loading()
+session.load()
 from harness.sandbox import processes
 print(*(pid for pid in processes.descendants(session._started._top) if not processes.gone(pid)), flush=True)
 time.sleep(60)
