@@ -16,6 +16,7 @@ from harness.metrics import Floats, Ints, macro_f1
 from harness.student import t_quantile
 
 CONFIDENCE = 0.95
+_ASSURED = 0.8  # that a pilot's variance is not above what passes are planned for
 # Quantiles of F between which the variance of K passes agrees with the machine's history: then they are pooled, from
 # so many degrees of freedom on. Simulated (docs/experiments/coverage.py): coverage .94-.95 whether a submission
 # scatters half or three times as much as the baseline did. Pooled whatever they say: .89, or half as wide again.
@@ -157,6 +158,21 @@ def passes_to_see(variance: float, difference: float, least: int, most: int, pow
     (5, None)
     """
     return next((n for n in range(max(least, 2), most + 1) if seen(variance, n, power) <= difference), None)
+
+
+def cautious_variance(log_ratios: Floats) -> float:
+    """A pilot's variance as it is at most, with probability .8 (chi-square): few passes know little of it.
+
+    `log_ratios`: two passes or more. A number of passes fixed from the variance as it was seen falls short in half of the
+    runs; see "assurance" in Kupper and Hafner, How appropriate are popular sample size formulas? (1989).
+
+    >>> round(cautious_variance(np.array([0.01, -0.01, 0.01, -0.01, 0.0])) * 1e4, 2)
+    2.43
+    """
+    from scipy.special import chdtri  # noqa: PLC0415 (170 ms that a leaderboard need not pay)
+
+    degrees = log_ratios.size - 1
+    return float(log_ratios.var(ddof=1)) * degrees / float(chdtri(degrees, _ASSURED))
 
 
 def percentile(sorted_values: Floats, p: float, least: int = 1) -> float | None:

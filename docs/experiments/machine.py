@@ -34,7 +34,7 @@ from harness.judge.isolation import choose
 from harness.judge.measure import Pixels
 from harness.judge.schedule import Exactly, Pilot, Plan
 from harness.record import DataId, Result
-from harness.stats import passes_to_see
+from harness.stats import cautious_variance, passes_to_see
 
 ROOT = Path(__file__).resolve().parents[2]
 CLASSES = ("Metal", "Paper", "Paperpack", "Plastic", "Plasticbag", "Styrofoam")
@@ -250,7 +250,7 @@ def gate(bench: Bench, options: argparse.Namespace) -> str:
     def enough(logs: np.ndarray) -> int:
         """As `harness duel` without a checkup."""
         least, most = protocol.pilot_passes, protocol.most_passes
-        return passes_to_see(float(logs.var(ddof=1)), asked.tolerance, least, most, 0.95) or most
+        return passes_to_see(cautious_variance(logs), asked.tolerance, least, most, 0.95) or most
 
     base = spinning(str(options.spin))
     for name, code, count in (

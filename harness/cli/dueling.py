@@ -67,7 +67,7 @@ def duel(
 def to_see(difference: float, power: float, known: "Habits", rules: "Rules") -> "Plan":
     """As many passes as see the difference, from the machine's checkups, else from a pilot; never more than allowed."""
     from harness.judge.schedule import Exactly, Pilot
-    from harness.stats import passes_to_see
+    from harness.stats import cautious_variance, passes_to_see
 
     least, most = rules.protocol.pilot_passes, rules.protocol.most_passes
 
@@ -79,7 +79,7 @@ def to_see(difference: float, power: float, known: "Habits", rules: "Rules") -> 
 
     if known.history is None:
         note("too few checkups of this machine and data; a pilot fixes the passes (`harness doctor timing` makes one)")
-        return Pilot(lambda log_ratios: enough(float(log_ratios.var(ddof=1))))
+        return Pilot(lambda log_ratios: enough(cautious_variance(log_ratios)))
     return Exactly(enough(known.history.variance))
 
 
