@@ -163,8 +163,8 @@ def passes_to_see(variance: float, difference: float, least: int, most: int, pow
 def cautious_variance(log_ratios: Floats) -> float:
     """A pilot's variance as it is at most, with probability .8 (chi-square): few passes know little of it.
 
-    `log_ratios`: two passes or more. A number of passes fixed from the variance as it was seen falls short in half of the
-    runs; see "assurance" in Kupper and Hafner, How appropriate are popular sample size formulas? (1989).
+    `log_ratios`: two passes or more. Passes planned from the variance as it was seen fall short in half of the runs;
+    source: Kupper and Hafner, "How Appropriate Are Popular Sample Size Formulas?", The American Statistician 43 (1989).
 
     >>> round(cautious_variance(np.array([0.01, -0.01, 0.01, -0.01, 0.0])) * 1e4, 2)
     2.43
