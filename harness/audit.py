@@ -1,12 +1,14 @@
 """What the audits of a run found: from the raw file to numbers and flags. Pure; judge/audits.py does the runs."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from harness.metrics import Floats, Ints, confusion_matrix, macro_f1
-from harness.record import Audit, Raw, RawAudit
-from harness.stats import bootstrap_f1
+from harness.outside import Mask
+from harness.record import Audit, Raw, RawAudit, RawPass
+from harness.stats import bootstrap_f1, t_critical
 
 _REMEMBERED = 0.7  # a crop's second showing in a row takes less than this of its first: its answer was kept
 _LEAST_SAVED_NS = 20_000  # and that much less at least, for a core that is warm is faster too
@@ -14,6 +16,7 @@ _BATCH_SHARE = 0.02  # of crops whose answer may fall otherwise in a batch: sums
 _WITHOUT_WEIGHTS = 0.5  # of its F1 that a package may have without its weights
 _GAP_ERRORS = 3.3  # standard errors, one in a thousand by chance
 _LEAST_GAP = 0.02
+_LEAST_LATER, _LEAST_FALL = 3, 0.1  # later passes that say something, the log of how much faster they are
 
 
 def audited(raw: Raw) -> Audit | None:
@@ -52,6 +55,33 @@ def audit_flags(raw: Raw, audit: Audit | None) -> dict[str, bool]:
         "differs_in_batch": differs or audit.batch_failed is not None,
         "scores_without_weights": without,
     }
+
+
+def falls_after_first(passes: Sequence[RawPass], masks: Sequence[Mask]) -> bool:
+    """Whether the submission is faster in later passes than in the first, on the same crops and beside the baseline.
+
+    Every pass has fresh processes: a package that is, keeps answers somewhere. Passes are the replicates, the first one
+    shares their luck.
+    """
+    size = max(passes[0].crops) + 1
+    first = {side: np.zeros(size) for side in ("submission_ns", "baseline_ns")}
+    for side, times in first.items():
+        times[np.array(passes[0].crops)[masks[0]]] = np.array(getattr(passes[0], side))[masks[0]]
+    levels = []
+    for one, mask in zip(passes[1:], masks[1:], strict=True):
+        crops = np.array(one.crops)
+        both = mask & (first["submission_ns"][crops] > 0)
+        if both.any():
+            ours, its = (
+                math.log(float(np.array(getattr(one, side))[both].sum() / times[crops[both]].sum()))
+                for side, times in first.items()
+            )
+            levels.append(ours - its)
+    if len(levels) < _LEAST_LATER:
+        return False
+    noise = float(np.std(levels, ddof=1)) * math.sqrt(1.0 + 1.0 / len(levels))
+    fall = -float(np.mean(levels))
+    return fall > _LEAST_FALL and fall > t_critical(len(levels) - 1) * noise
 
 
 def has_gap(raw: Raw, submission: Floats, baseline: Floats) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.audit import audit_flags, audited, has_gap
+from harness.audit import audit_flags, audited, falls_after_first, has_gap
 from harness.halves import of_half, shown
 from harness.metrics import Floats, Ints, answer_weights, class_scores, confusion_matrix, macro_f1
 from harness.outside import Mask, is_noisy, kept
@@ -29,6 +29,7 @@ from harness.stats import (
 FLAGS = {
     "baseline_disturbed": "the baseline ran slower beside the submission than alone",
     "faster_than_null": "times at or below the channel's own floor",
+    "faster_later": "the first pass took longer than later ones on the same crops: answers may be kept between passes",
     "answers_differ": "answers changed between passes",
     "noisy": "others took the machine for longer than could be left out; run it again when it is quiet",
     "baseline_f1_moved": "the baseline's F1 is not the one frozen in the rules",
@@ -260,6 +261,7 @@ def _flags(
         "baseline_disturbed": _disturbed(raw, masks, rules.protocol.disturbed),
         "noisy": is_noisy(windows, rules.protocol),
         "faster_than_null": bool(np.median(submission.ns) <= _LEAST_NS),
+        "faster_later": falls_after_first(raw.passes, masks),
         "answers_differ": _f1_differs(submission),
         "baseline_f1_moved": raw.baseline_f1 is not None and abs(raw.baseline_f1 - measured_f1) > _MOVED_F1,
     }

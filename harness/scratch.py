@@ -9,7 +9,8 @@ import contextlib
 import fcntl
 import functools
 import os
-import shutil
+import secrets
+import stat
 import tempfile
 from pathlib import Path
 
@@ -58,10 +59,48 @@ def _sweep(temporary: Path) -> None:
     for path in temporary.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
             if path.lstat().st_uid == os.getuid() and (descriptor := _locked(path)) is not None:
-                shutil.rmtree(path, ignore_errors=True)
+                _remove_home(path)
                 os.close(descriptor)
 
 
 def _remove(pid: int, path: Path) -> None:
     if os.getpid() == pid:  # not a child that was forked
-        shutil.rmtree(path, ignore_errors=True)
+        _remove_home(path)
+
+
+def _remove_home(path: Path) -> None:
+    """The lock goes last: a home that is half removed is still a home to sweep."""
+    for inside in path.iterdir():
+        if inside.name != _LOCK:
+            remove(inside)
+    remove(path)
+
+
+def remove(path: Path) -> None:
+    """Removes a folder that nobody works in any more, of any depth and with any rights; what it cannot remove stays.
+
+    Its folders are moved up, one below the other, until there are none: no path grows long, nothing recurses.
+    """
+    with contextlib.suppress(OSError):
+        if not stat.S_ISDIR(path.lstat().st_mode):
+            path.unlink()
+            return
+        path.chmod(0o700)
+        while folders := _flatter(path):
+            for number, folder in enumerate(folders):
+                for inside in _flatter(folder):
+                    os.rename(inside, path / f"{number}-{secrets.token_hex(8)}")
+                folder.rmdir()
+        path.rmdir()
+
+
+def _flatter(path: Path) -> list[Path]:
+    """The folders in a folder, made passable; all else in it is removed."""
+    folders = []
+    for entry in list(os.scandir(path)):
+        if entry.is_dir(follow_symlinks=False):
+            os.chmod(entry.path, 0o700)
+            folders.append(Path(entry.path))
+        else:
+            os.unlink(entry.path)
+    return folders

@@ -3,7 +3,6 @@
 import contextlib
 import difflib
 import hashlib
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -146,7 +145,7 @@ def staged(package: Path, target: Target, limits: Limits) -> Iterator[tuple[Pack
             folder,
         )
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        scratch.remove(folder)
 
 
 def _weights(package: Path, manifest: submission.Manifest, target: Target) -> dict[str, Path]:

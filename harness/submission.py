@@ -46,11 +46,13 @@ def parse(text: bytes, source: str) -> Manifest:
     if not 1 <= manifest.batch <= MOST_CROPS:
         raise _malformed(source, f"batch: expected 1 to {MOST_CROPS}, got {manifest.batch}")
     for requirement in manifest.requires:
+        if len(requirement) > TEXT_LIMIT:
+            raise _malformed(source, f"requires: expected at most {TEXT_LIMIT} characters, got {len(requirement)}")
         try:
             marker = Requirement(requirement).marker
             if marker is not None:
                 marker.evaluate()
-        except (ValueError, KeyError) as error:  # of an unknown name or comparison, too
+        except (ValueError, KeyError, RecursionError) as error:  # of an unknown name or comparison, too
             raise _malformed(source, f"requires: expected one like torch>=2.9, got {requirement!r}") from error
     return manifest
 

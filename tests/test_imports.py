@@ -25,7 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "outside": {"record", "rules"},
     "sentence": {"stats"},
     "halves": {"errors", "record", "sentence", "stats"},
-    "audit": {"metrics", "record", "stats"},
+    "audit": {"metrics", "outside", "record", "stats"},
     "derive": {"audit", "halves", "metrics", "outside", "record", "rules", "score", "sentence", "stats"},
     "checkup": {"record", "stats"},
     "gate": {"errors", "record", "stats"},

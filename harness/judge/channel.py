@@ -12,6 +12,8 @@ import secrets
 import select
 import socket
 import struct
+import termios
+from array import array
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -71,6 +73,7 @@ class Channel:
         self._labels = np.ndarray((MOST_CROPS,), np.int64, self._output)
         self._labels[:] = POISON
         self._answered: NDArray[np.int64] = self._labels[:0].copy()
+        self._queued = array("i", [0])
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLIN)
 
@@ -161,15 +164,28 @@ class Channel:
     def _check_quiet(self) -> None:
         """Nothing may have come unasked, nothing may have changed since the last answer."""
         if self._poll.poll(0):
-            if not self._socket.recv(MESSAGE_BYTES):
+            try:
+                said = self._socket.recv(MESSAGE_BYTES)
+            except ConnectionResetError:
+                raise Ended from None
+            if not said:
                 raise Ended
             raise Violation("protocol", "expected silence between requests, got a message")
+        if self._unread():
+            raise Violation("protocol", "expected every request to be read, one is left")
         if not np.array_equal(self._labels[: self._answered.size], self._answered):
             raise Violation("late_write", "expected an answer to stay as it was given, it was changed afterwards")
 
+    def _unread(self) -> int:
+        """Bytes of requests that the worker has not taken: one that looks at them only would fill the socket."""
+        fcntl.ioctl(self._socket, termios.TIOCOUTQ, self._queued)
+        return int(self._queued[0])
+
     def _send(self, data: bytes) -> None:
         try:
-            self._socket.send(data)
+            self._socket.send(data, socket.MSG_DONTWAIT)  # the judge never waits for a worker without a limit
+        except BlockingIOError:
+            raise Violation("protocol", "expected requests to be read, the socket is full of them") from None
         except (BrokenPipeError, ConnectionResetError):
             raise Ended from None
 

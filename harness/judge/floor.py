@@ -29,7 +29,7 @@ class Floor:
         try:
             for dwell_ns, rounds in _LEGS:
                 parent = scratch.folder("null")
-                self._stack.callback(shutil.rmtree, parent, ignore_errors=True)
+                self._stack.callback(scratch.remove, parent)
                 own = parent / "null"
                 shutil.copytree(null, own)
                 (own / DWELL_FILE).unlink()  # read-only in a staged copy

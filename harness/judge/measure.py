@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
+from harness import scratch
 from harness.derive import log_ratios
 from harness.errors import HarnessError, MachineError, SubmissionTimeout
 from harness.judge import schedule
@@ -89,7 +91,7 @@ class Bench:
     def _alone(self, crops: Ints, text: str) -> RawLeg:
         order = self.rng.permutation(crops)
         self.watch(text, 0.0)
-        with Session(self.baseline, self.setting) as baseline:
+        with fresh(self.baseline) as staged, Session(staged, self.setting) as baseline:
             baseline.load()
             self._settle(baseline, self.rules.protocol.warmup_crops)
             _, times = self._block(baseline, [self.own(crop) for crop in order])
@@ -101,8 +103,10 @@ class Bench:
         labels: tuple[list[int], list[int]] = ([], [])
         self.watch(text, 0.0)
         with (
-            Session(self.submission, self.setting) as submission,
-            Session(self.baseline, self.setting) as baseline,
+            fresh(self.submission) as submissions,
+            fresh(self.baseline) as baselines,
+            Session(submissions, self.setting) as submission,
+            Session(baselines, self.setting) as baseline,
         ):
             sides = (submission, baseline)
             self._load(sides)
@@ -212,6 +216,18 @@ class Bench:
     def _run(self, run: Callable[[], _T]) -> _T:
         with memory_comes_back(self.setting.device):
             return run()
+
+
+@contextlib.contextmanager
+def fresh(staged: Staged) -> Iterator[Staged]:
+    """With a copy of its folder, gone at the end: what of it lies in the page cache is no memory for the next pass."""
+    parent = scratch.folder("pass")
+    try:
+        copy = parent / "package"
+        shutil.copytree(staged.folder, copy)
+        yield staged._replace(folder=copy)
+    finally:
+        scratch.remove(parent)
 
 
 class Measured(NamedTuple):

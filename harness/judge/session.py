@@ -105,8 +105,10 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._started.kill()
-        self._channel.close()
+        try:
+            self._started.kill()
+        finally:
+            self._channel.close()
         if error is not None and error is self._fault_of_package:  # not what another session raised
             self._fault_of_package.log = self.log()
 
@@ -196,6 +198,10 @@ class Session:
         """Stands still until `thaw`: it and everything that it started. Raises SubmissionError where it does not."""
         if not self._started.freeze():
             raise self._restless("could not be stopped")
+        try:
+            self._look()  # what it took after its last answer must not weigh on the other side's turn
+        except Violation as error:
+            raise self._fault(error, "predict", self._limits.answer_s) from error
 
     def thaw(self) -> None:
         """Goes on. Raises SubmissionError where it had run since `freeze`."""
@@ -214,7 +220,7 @@ class Session:
         self._check_output()
         limits = self._limits
         memory, files = limits.memory_mb << 20, limits.scratch_files
-        held = self._started.usage(memory, files)
+        held = self._started.usage(memory, files, trusted=self._trusted)
         if held.memory > memory:
             raise Violation("memory", f"expected at most {limits.memory_mb} MiB, it holds {held.memory >> 20}")
         if held.scratch > limits.scratch_mb << 20:

@@ -123,6 +123,26 @@ def memory(pid: int, enough: int) -> int:
     return files + min(sum(shares), quick)
 
 
+def unlinked(pid: int, folder: str) -> int:
+    """Bytes of a folder's files that have no name any more, but a descendant of a process has them open or mapped."""
+    found: dict[int, int] = {}
+    for child in _tree(pid, whole=True):
+        with contextlib.suppress(OSError):
+            for name in os.listdir(f"/proc/{child}/fd"):
+                with contextlib.suppress(OSError):
+                    if os.readlink(f"/proc/{child}/fd/{name}").startswith(folder + "/"):
+                        status = os.stat(f"/proc/{child}/fd/{name}")
+                        if not status.st_nlink:
+                            found[status.st_ino] = status.st_blocks * 512
+        with contextlib.suppress(OSError), open(f"/proc/{child}/maps", errors="replace") as lines:
+            for line in lines:
+                if folder in line and line.endswith("(deleted)\n"):
+                    addresses, _, _, _, inode, _ = line.split(maxsplit=5)
+                    start, end = (int(address, 16) for address in addresses.split("-"))
+                    found[int(inode)] = max(found.get(int(inode), 0), end - start)
+    return sum(found.values())
+
+
 def _kilobytes(pid: int, file: str, names: tuple[str, ...]) -> int | None:
     """The sum of some lines of a file in /proc/PID; 0 where the process is gone, None where it hides them."""
     try:

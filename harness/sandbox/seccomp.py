@@ -87,6 +87,11 @@ _DENIED: dict[str, tuple[int, int | None]] = {
     "mlockall": (151, 230),
     # a timer that sends a signal of its owner's choice: SIGCONT would wake a side that is to stand still
     "timer_create": (222, 107),
+    # what lies in the page cache: a memory from one pass to the next
+    "fadvise64": (221, 223),
+    "mincore": (27, 232),
+    "cachestat": (451, 451),
+    "preadv2": (327, 286),  # RWF_NOWAIT says whether a page is there
     # memory and messages that outlive their makers and that no limit counts
     "shmget": (29, 194),
     "semget": (64, 190),

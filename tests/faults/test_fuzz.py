@@ -147,7 +147,7 @@ def test_a_worker_that_sends_anything_is_found_out(messages: list[bytes]) -> Non
 
 @given(st.binary(max_size=200))
 def test_any_bytes_as_weights(content: bytes) -> None:
-    for read in (_onnx, _safetensors):
+    for read in (lambda data: _onnx(data, iter(range(10_000))), _safetensors):
         with contextlib.suppress(ValueError, IndexError, struct.error):
             assert len(read(bytearray(content))) == len(content)
 

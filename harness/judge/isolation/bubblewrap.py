@@ -124,13 +124,15 @@ def _view(launch: Launch) -> list[str]:
         for node in gpu_nodes():
             view += ["--dev-bind-try", node, node]
     if _is_below(PACKAGE_ROOT, python_paths()):  # installed among the libraries: its data is out of sight there too
-        view += ["--tmpfs", str(PACKAGE_ROOT / "data")]
+        hidden = str(PACKAGE_ROOT / "data")
+        view += ["--tmpfs", hidden, "--remount-ro", hidden]
     for folder in (_HARNESS, f"{_HARNESS}/harness"):  # packages import harness.nets as another uid
         view += ["--perms", "0755", "--dir", folder]
     for path in worker_paths():
         view += ["--ro-bind", path, f"{_HARNESS}/harness/{Path(path).name}"]
     view += ["--ro-bind", str(launch.package), _PACKAGE]
-    return [*view, "--remount-ro", "/", "--chdir", _PACKAGE]
+    # Not recursive: each file system of ours that is not the scratch would be one more, without a limit.
+    return [*view, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", _PACKAGE]
 
 
 def _is_below(path: Path, folders: list[str]) -> bool:

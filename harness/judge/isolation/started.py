@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -14,11 +13,15 @@ from harness.judge.isolation.launch import Output
 from harness.record import Isolation
 from harness.rules import Level
 from harness.sandbox import processes
+from harness.scratch import remove
 
 _NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
 
 
 _STILL_NS = 2_000_000  # that a stopped tree may be seen to run: a signal is on its way
+
+
+_LONG_PATH = 512  # bytes below the scratch; longer ones hide files from whoever counts them
 
 
 class Usage(NamedTuple):
@@ -78,13 +81,18 @@ class Started:
             namespaces=_own_namespaces(pid, status),
         )
 
-    def usage(self, most_memory: int, most_files: int) -> Usage:
-        """What it holds now; counted exactly only above `most_memory` bytes, up to just above `most_files` files."""
-        # What no process maps any more is the growth of the machine's shared memory: others seldom take gigabytes.
-        grown = processes.shared_memory() - self._shared_before
-        held = max(processes.memory(self._top, most_memory), grown)
+    def usage(self, most_memory: int, most_files: int, *, trusted: bool) -> Usage:
+        """What it holds now; counted exactly only above `most_memory` bytes, up to just above `most_files` files.
+
+        What no process maps any more is the growth of the machine's shared memory: others seldom take gigabytes. It is
+        a stranger's, never that of a `trusted` package beside it.
+        """
+        held = processes.memory(self._top, most_memory)
+        if not trusted:
+            held = max(held, processes.shared_memory() - self._shared_before)
         if self._scratch is not None:
-            return Usage(held, *_folder_usage(self._scratch, most_files))
+            size, files = _folder_usage(self._scratch, most_files)
+            return Usage(held, size + processes.unlinked(self._top, str(self._scratch)), files)
         mounted = [_mount_usage(f"/proc/{self._top}/root{folder}") for folder in ("/tmp", "/dev/shm")]
         return Usage(held, max(size for size, _ in mounted), max(files for _, files in mounted))
 
@@ -123,7 +131,7 @@ class Started:
             self._lifeline = None
         self.output.close()
         if self._scratch is not None:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            remove(self._scratch)
 
     def _end_guard(self) -> None:
         assert self._lifeline is not None
@@ -165,9 +173,11 @@ def _mount_usage(folder: str) -> tuple[int, int]:
 
 
 def _folder_usage(folder: Path, most_files: int) -> tuple[int, int]:
-    """(bytes, files) below a folder on a disk; counting ends above `most_files`."""
+    """(bytes, files) below a folder on a disk; counting ends above `most_files`, and at paths too long to count."""
     size = count = 0
     for parent, folders, names in os.walk(folder):
+        if len(parent) - len(str(folder)) > _LONG_PATH:
+            return size, most_files + 1
         for name in (*folders, *names):
             count += 1
             with contextlib.suppress(OSError):
