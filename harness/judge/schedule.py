@@ -1,6 +1,7 @@
 """Which crops in which order, and how many passes. Pure; the random generator is the judge's secret."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -29,22 +30,28 @@ class Pilot(NamedTuple):
 Plan = Budget | Exactly | Pilot
 
 
-class Turns(NamedTuple):
-    """One pass: blocks of crop numbers, each classified by both sides; whether the submission goes first."""
+def first_sides(rng: np.random.Generator) -> Iterator[int]:
+    """Which side starts, loads and classifies first, 0 the submission, 1 the baseline: drawn, then in turns.
 
-    blocks: tuple[Ints, ...]
-    submission_first: bool
+    What the first one gains or loses by it cancels over two passes and shows as their scatter.
+
+    >>> sides = first_sides(np.random.default_rng(0))
+    >>> {next(sides), next(sides)}, next(sides) == next(sides)
+    ({0, 1}, False)
+    """
+    drawn = int(rng.integers(2))
+    return itertools.cycle((drawn, 1 - drawn))
 
 
-def turns(crops: Ints, block: int, rng: np.random.Generator) -> Turns:
-    """The crops in random order, cut into blocks of about `block`, and which side is first.
+def blocks(crops: Ints, block: int, rng: np.random.Generator) -> tuple[Ints, ...]:
+    """The crops in random order, cut into blocks of about `block`, each of which both sides classify.
 
-    >>> [b.size for b in turns(np.arange(7), 3, np.random.default_rng(0)).blocks]
+    >>> [b.size for b in blocks(np.arange(7), 3, np.random.default_rng(0))]
     [4, 3]
     """
     order = rng.permutation(crops)
     count = max(round(order.size / block), 1)
-    return Turns(tuple(np.array_split(order, count)), bool(rng.integers(2)))
+    return tuple(np.array_split(order, count))
 
 
 def subset(labels: Ints, areas: Ints, cost: Floats, size: int, rng: np.random.Generator) -> Ints:

@@ -24,7 +24,7 @@ _PASSED_ON = (
 )
 _GPU_DEVICES = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-modeset", "nvidia-caps", "dxg")
 # What a worker imports of harness. The rest is out of its sight: below data/ lie the embedded set's test labels.
-_FOR_WORKERS = ("__init__.py", "wire.py", "errors.py", "nets", "sandbox", "worker")
+_FOR_WORKERS = ("__init__.py", "wire.py", "errors.py", "formats.py", "nets", "sandbox", "worker")
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,9 @@ def environment(threads: int, scratch: str) -> dict[str, str]:
     # MKL counts cores by moving between them, which the filter forbids (one side could take cores that the
     # other does not get), finds one, and "dynamic" cuts torch down to it.
     values["MKL_DYNAMIC"] = "FALSE"
+    # Large pages for large blocks, where the kernel gives them on request: which small pages a process happens to get
+    # decides how its maps collide in the caches. Measured: A/A of an eager network, pass to pass 1 % instead of 4 %.
+    values["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"
     values |= {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     return values
 
