@@ -16,15 +16,27 @@ Owner = Literal["submission", "harness", "machine"]
 
 
 class HarnessError(Exception):
-    """An error of harness itself. `message` is one line for the user."""
+    """An error of harness itself. `message` is one line for the user.
+
+    `log` is what is kept beside a record: what a package printed, or where harness failed. `public` is what may be said
+    to a package's author once it has seen test crops; without it the message holds nothing that the package chose.
+    """
 
     exit_code: ClassVar[int] = 1
     owner: ClassVar[Owner] = "harness"
 
-    def __init__(self, message: str, *, kind: str = "error") -> None:
+    def __init__(self, message: str, *, kind: str = "error", log: str | None = None, public: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.kind = kind
+        self.log = log
+        self._public = public
+
+    def withhold(self) -> None:
+        """Leaves of the message what is ours, where something that a package chose may be in it."""
+        if self._public is not None:
+            self.message = f"{self._public} (an official run: its output is the organiser's)"
+            self.args = (self.message,)
 
 
 class UsageError(HarnessError):
@@ -42,22 +54,14 @@ class DataError(HarnessError):
 class SubmissionError(HarnessError):
     """A package is malformed, or its code did what the protocol forbids.
 
-    `log` is what it printed; `public` what may be said of it to its author once it has seen test crops: a reason that
-    is ours and the class of an exception that is Python's.
+    `public` is its kind, or a reason that is ours and the class of an exception that is Python's.
     """
 
     exit_code = 4
     owner = "submission"
 
     def __init__(self, message: str, *, kind: str, log: str | None = None, public: str | None = None) -> None:
-        super().__init__(message, kind=kind)
-        self.log = log
-        self._public = public or kind
-
-    def withhold(self) -> None:
-        """Takes everything out of the message that the package chose."""
-        self.message = f"{self._public} (an official run: its output is the organiser's)"
-        self.args = (self.message,)
+        super().__init__(message, kind=kind, log=log, public=public or kind)
 
 
 class SubmissionTimeout(SubmissionError):

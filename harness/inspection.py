@@ -15,11 +15,12 @@ _DEPTH = 16  # folders within folders; far below what a path or a recursion bear
 _NAME_BYTES = 200  # of one name, so that a copy of it fits wherever it is made
 _MANIFEST_BYTES = 64 << 10
 # Names are printed, hashed and opened again: no controls, no marks that turn the direction of writing, no halves.
+_CACHES = ("__pycache__",)
 _NEVER = ("Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp")
 
 
 def listed(package: Path, name: str, limits: Limits, left_out: tuple[str, ...]) -> dict[str, Path]:
-    """Relative name -> path of every file of a package, sorted; hidden names and the folders `left_out` aside.
+    """Relative name -> path of every file of a package, sorted; hidden names, caches and its folders `left_out` aside.
 
     Everything is counted, what is left out too, before anything is opened. Raises SubmissionError (kind "package").
     """
@@ -92,7 +93,8 @@ def _walk(package: Path, name: str, left_out: tuple[str, ...]) -> Iterator[tuple
                 for entry in entries:
                     relative = above + entry.name
                     yield Path(entry.path), relative
-                    if entry.is_dir(follow_symlinks=False) and not (_hidden(entry.name) or entry.name in left_out):
+                    aside = _hidden(entry.name) or relative in left_out or entry.name in _CACHES
+                    if entry.is_dir(follow_symlinks=False) and not aside:
                         todo.append((Path(entry.path), f"{relative}/", depth + 1))
         except OSError as error:
             _refuse(name, f"to list {above or 'its folder'}", (error.strerror or str(error)).lower())

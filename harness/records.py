@@ -62,18 +62,16 @@ def write(folder: Path, record: Record, raw: Raw | None) -> Path:
 
 
 def with_log(folder: Path, record: Record, log: str) -> Record:
-    """Writes a failed submission's output beside the records; the record whose failure names that file.
+    """Writes a submission's output beside the records; the record, whose failure, if there is one, names that file.
 
     Its name says nothing of its content: an official run's author may see the one and not the other.
     """
-    if record.failure is None:
-        return record
     body = log.encode(errors="replace")
     path = folder / f"{_stem(record)}-{secrets.token_hex(4)}.log"
     with machine(folder):
         folder.mkdir(parents=True, exist_ok=True)
         add(path, body, 0o600)
-    if record.official:
+    if record.official or record.failure is None:
         return record
     return msgspec.structs.replace(record, failure=msgspec.structs.replace(record.failure, log=path.name))
 

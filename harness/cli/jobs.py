@@ -187,11 +187,13 @@ def open_data(path: Path) -> "Store":
 
 
 def keep(root: Path, outcome: "Outcome", folder: Path = LOCAL) -> Path:
-    """Writes the record, whatever came of the run, and a failed submission's output beside it."""
+    """Writes the record, whatever came of the run, and a failed or an official submission's output beside it."""
     from harness import records
 
     record, error = outcome.record, outcome.error
-    log = getattr(error, "log", None)
+    log = getattr(error, "log", None) or ""
+    if record.official:  # the organiser's, however the run ended
+        log += outcome.said
     if log:
         record = records.with_log(root / folder, record, log)
     path = records.write(root / folder, record, outcome.raw)

@@ -187,7 +187,7 @@ def check(
     failed: list[HarnessError] = []
     with staging.staged(package, target, rules.limits) as (described, folder):
         weights = f"; weights for {target.weights}" if staging.takes_weights(package) else ""
-        print(f"ok    package {described.name}, {described.size_bytes:,} bytes{weights}")
+        print("ok    " + clean(f"package {described.name}, {described.size_bytes:,} bytes{weights}", 500))
         setting = Setting(sandbox, rules.limits, "cpu", usable_cores(), max(input_bytes([size]) for size in ODD_SIZES))
         for tried in check(Staged(described.name, folder, len(target.classes)), setting):
             print(f"{'ok   ' if tried.error is None else 'FAIL '} {tried.what}" + _because(tried.error))

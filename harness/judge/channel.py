@@ -169,7 +169,7 @@ class Channel:
             except ConnectionResetError:
                 raise Ended from None
             if not said:
-                raise Ended
+                raise self._nothing()
             raise Violation("protocol", "expected silence between requests, got a message")
         if self._unread():
             raise Violation("protocol", "expected every request to be read, one is left")
@@ -202,9 +202,15 @@ class Channel:
             except ConnectionResetError:
                 raise Ended from None
             if not data:
-                raise Ended
+                raise self._nothing()
             return data
         raise Late
+
+    def _nothing(self) -> Ended | Violation:
+        """What no bytes mean: an end, or a message of none."""
+        if any(event & select.POLLHUP for _, event in self._poll.poll(0)):
+            return Ended()
+        return Violation("protocol", "expected a message, got an empty one")
 
     def _checked(self, data: bytes, nonce: int) -> Message:
         try:

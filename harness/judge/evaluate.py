@@ -1,6 +1,8 @@
 """The main road: two staged packages and a data set in, a record and its raw file out."""
 
+import os
 import secrets
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -10,7 +12,7 @@ import numpy as np
 
 import harness
 from harness.derive import derive
-from harness.errors import HarnessError, MachineError, SubmissionError
+from harness.errors import HarnessError, MachineError
 from harness.judge.audits import audit
 from harness.judge.awake import awake, prompt
 from harness.judge.clock import utc_now
@@ -69,11 +71,12 @@ class Job:
 
 
 class Outcome(NamedTuple):
-    """The record, its raw file where there are times, and what ended the run early."""
+    """The record, its raw file where there are times, what ended the run early, and what the submission printed."""
 
     record: Record
     raw: Raw | None
     error: HarnessError | KeyboardInterrupt | None
+    said: str = ""
 
 
 def evaluate(job: Job, watch: Watch) -> Outcome:
@@ -90,13 +93,14 @@ def evaluate(job: Job, watch: Watch) -> Outcome:
             result = derive(raw, job.rules, record.half)
     except (Exception, KeyboardInterrupt) as caught:  # noqa: BLE001 (a run that ended has a record, whatever it was)
         error = _named(caught)
-        if job.official and bench.shown and isinstance(error, SubmissionError):
+        if job.official and bench.shown and isinstance(error, HarnessError):
             error.withhold()
         ended = msgspec.structs.replace(
             record, status=_status(error), isolation=bench.isolation, failure=_failure(error)
         )
-        return Outcome(ended, None, error)
-    return Outcome(msgspec.structs.replace(record, isolation=bench.isolation, result=result), raw, None)
+        return Outcome(ended, None, error, bench.said())
+    whole = msgspec.structs.replace(record, isolation=bench.isolation, result=result)
+    return Outcome(whole, raw, None, bench.said())
 
 
 def board_key(job: Job) -> BoardKey:
@@ -173,8 +177,11 @@ def _named(error: BaseException) -> HarnessError | KeyboardInterrupt:
     if isinstance(error, HarnessError | KeyboardInterrupt):
         return error
     if isinstance(error, OSError):
-        return MachineError(f"{error.filename or 'the machine'}: {error.strerror or error}", kind="os")
-    return HarnessError(f"a fault of harness itself, please report it: {type(error).__name__}: {error}", kind="fault")
+        said = os.strerror(error.errno) if error.errno else type(error).__name__
+        return MachineError(f"{error.filename or 'the machine'}: {error.strerror or error}", kind="os", public=said)
+    said = f"a fault of harness itself, please report it: {type(error).__name__}"
+    trace = "".join(traceback.format_exception(error))
+    return HarnessError(f"{said}: {error}", kind="fault", log=trace, public=said)
 
 
 def _status(error: BaseException) -> Status:

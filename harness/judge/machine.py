@@ -67,7 +67,7 @@ def _versions() -> dict[str, str]:
 def text_of(path: str | Path) -> str:
     """A small file's text, "" where it cannot be read."""
     try:
-        return Path(path).read_text()
+        return Path(path).read_text(errors="replace")  # a process gives itself any name
     except OSError:
         return ""
 

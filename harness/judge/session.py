@@ -22,12 +22,14 @@ from harness.record import Isolation
 from harness.rules import Limits
 from harness.wire import MOST_CROPS, Kind, Message, Reason
 
+_TREE = 4  # times a process's limit of open files that all of a worker's processes may have
 _LOOK_NS = 500_000_000  # between two looks at what a worker holds, while it answers fast
 _KINDS = {
     Reason.IMPORT_RAISED: ("load_raised", "predict.py"),
     Reason.LOAD_RAISED: ("load_raised", "load"),
     Reason.NO_LOAD: ("no_load", "load"),
     Reason.NOT_CALLABLE: ("no_load", "load"),
+    Reason.MODEL: ("model", "load"),
     Reason.PREDICT_RAISED: ("predict_raised", "predict"),
     Reason.WRONG_TYPE: ("wrong_type", "predict"),
     Reason.WRONG_COUNT: ("wrong_count", "predict"),
@@ -196,12 +198,14 @@ class Session:
 
     def freeze(self) -> None:
         """Stands still until `thaw`: it and everything that it started. Raises SubmissionError where it does not."""
+        begun = self._clock.now_ns()
         if not self._started.freeze():
             raise self._restless("could not be stopped")
         try:
             self._look()  # what it took after its last answer must not weigh on the other side's turn
         except Violation as error:
             raise self._fault(error, "predict", self._limits.answer_s) from error
+        self.spent_ns += self._clock.now_ns() - begun  # a tree that is slow to stop and to look at pays for it
 
     def thaw(self) -> None:
         """Goes on. Raises SubmissionError where it had run since `freeze`."""
@@ -220,9 +224,12 @@ class Session:
         self._check_output()
         limits = self._limits
         memory, files = limits.memory_mb << 20, limits.scratch_files
-        held = self._started.usage(memory, files, trusted=self._trusted)
+        descriptors = limits.descriptors * _TREE
+        held = self._started.usage(memory, files, descriptors, trusted=self._trusted)
         if held.memory > memory:
             raise Violation("memory", f"expected at most {limits.memory_mb} MiB, it holds {held.memory >> 20}")
+        if held.descriptors > descriptors:
+            raise Violation("descriptors", f"expected at most {descriptors} open files of all its processes, got more")
         if held.scratch > limits.scratch_mb << 20:
             raise Violation("scratch", f"expected at most {limits.scratch_mb} MiB in its scratch, got more")
         if held.scratch_files > files:

@@ -14,7 +14,8 @@ from harness.scratch import folder, remove
 
 # Protobuf's field numbers in onnx.proto3
 _GRAPH, _NODE, _INITIALIZER, _ATTRIBUTE, _TENSOR = 7, 1, 5, 5, 5
-_TYPE, _NUMBERS = 2, (4, 9, 10)  # float_data, raw_data, double_data
+_TYPE, _NUMBERS = 2, (4, 5, 9, 10)  # float_data, int32_data (of small types), raw_data, double_data
+_LOCATION, _EXTERNAL = 14, 1
 _WEIGHT_TYPES = (1, 2, 3, 10, 11, 16)  # float, uint8, int8, float16, double, bfloat16: no shapes, no indices
 _LARGEST = {".safetensors": 1 << 30, ".onnx": 128 << 20}  # bytes that are read
 _MOST_FIELDS = 1_000_000  # read of all ONNX files of a package, 2 s; a network of 1,000 nodes has some 50,000
@@ -23,7 +24,7 @@ _MOST_FIELDS = 1_000_000  # read of all ONNX files of a package, 2 s; a network 
 @contextlib.contextmanager
 def zeroed(package: Path) -> Iterator[tuple[Path | None, str]]:
     """(a copy without weights, which files were zeroed), or (None, why there is none); gone at the end."""
-    files = [path for path in sorted(package.rglob("*")) if path.is_file() and path.suffix in _LARGEST]
+    files = [path for path in sorted(package.rglob("*")) if path.is_file() and path.suffix.lower() in _LARGEST]
     if not files:
         yield None, "not applicable: no safetensors or ONNX weights"
         return
@@ -47,11 +48,12 @@ def zeroed(package: Path) -> Iterator[tuple[Path | None, str]]:
 
 def _without_numbers(path: Path, left: Iterator[int]) -> bytes | None:
     """The bytes of a weights file with every number zero, None where it is not of its format."""
-    if path.stat().st_size > _LARGEST[path.suffix]:
+    ending = path.suffix.lower()
+    if path.stat().st_size > _LARGEST[ending]:
         return None
     content = bytearray(path.read_bytes())
     try:
-        if path.suffix == ".safetensors":
+        if ending == ".safetensors":
             return bytes(_safetensors(content))
         return bytes(_onnx(content, left))
     except (ValueError, IndexError, struct.error):
@@ -86,10 +88,14 @@ def _zero_tensor(content: bytearray, start: int, stop: int, left: Iterator[int])
     kinds = (at for number, kind, at, _ in _fields(content, start, stop, left) if kind == 0 and number == _TYPE)
     if not any(at in _WEIGHT_TYPES for at in kinds):
         return False
+    changed = False
     for number, kind, begin, end in _fields(content, start, stop, left):
+        if (number, kind, begin) == (_LOCATION, 0, _EXTERNAL):
+            raise ValueError("expected numbers in the file itself")
         if kind == 2 and number in _NUMBERS:
+            changed |= any(content[begin:end])
             content[begin:end] = bytes(end - begin)
-    return True
+    return changed
 
 
 def _messages(content: bytearray, start: int, stop: int, wanted: int, left: Iterator[int]) -> Iterator[tuple[int, int]]:

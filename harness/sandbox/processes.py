@@ -3,9 +3,13 @@
 import contextlib
 import os
 import signal
+import sys
 import time
+from typing import NamedTuple
 
 _GONE = ("Z", "X", "")
+_SOCKET_BYTES = 512 << 10  # that one can hold unread: net.core.wmem_default twice, and a message
+_MOST_MAPS = 20_000  # of one process; torch has some 1,500
 
 
 def children(pid: int) -> list[int]:
@@ -57,14 +61,23 @@ def gone(pid: int) -> bool:
 
 
 def freeze_all(pid: int, *, whole: bool, seconds: float = 2.0) -> bool:
-    """Stops every descendant of a process, with `whole` itself too; whether all stopped, none started meanwhile."""
+    """Stops every descendant of a process, with `whole` itself too; whether all stopped, none started meanwhile.
+
+    All of them are seen to stand still twice: one that was listed while it ran may have forked before it stopped.
+    """
     end = time.monotonic() + seconds
-    while running := [child for child in _tree(pid, whole) if not all_in(child, ("T", *_GONE))]:
+    before: list[int] | None = None
+    while True:
+        tree = _tree(pid, whole)
+        running = [child for child in tree if not all_in(child, ("T", *_GONE))]
+        if not running and tree == before:
+            return True
         if time.monotonic() > end:
             return False
+        before = None if running else tree
         _signal(running, signal.SIGSTOP)
-        time.sleep(0.0001)  # a stop takes effect when the process next meets the scheduler
-    return True
+        if running:
+            time.sleep(0.0001)  # a stop takes effect when the process next meets the scheduler
 
 
 def thaw_all(pid: int, *, whole: bool) -> None:
@@ -86,14 +99,17 @@ def kill_all(pid: int) -> None:
         time.sleep(0.0001)
 
 
-def run_ns(pid: int, *, whole: bool) -> int:
-    """Nanoseconds that every live descendant of a process, with `whole` itself too, has been on a processor."""
+def run_ns(pid: int, *, whole: bool) -> dict[int, int]:
+    """Nanoseconds that each live descendant of a process, with `whole` itself too, has been on a processor."""
+    return {child: _thread_ns(child) for child in _tree(pid, whole) if not gone(child)}
+
+
+def _thread_ns(pid: int) -> int:
     total = 0
-    for child in _tree(pid, whole):
-        with contextlib.suppress(OSError):
-            for thread in os.listdir(f"/proc/{child}/task"):
-                with contextlib.suppress(OSError), open(f"/proc/{child}/task/{thread}/schedstat", "rb") as file:
-                    total += int(file.read().split()[0])
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{thread}/schedstat", "rb") as file:
+                total += int(file.read().split()[0])
     return total
 
 
@@ -107,24 +123,37 @@ def _signal(pids: list[int], number: int) -> None:
             os.kill(pid, number)
 
 
-def memory(pid: int, enough: int) -> int:
-    """Bytes that all descendants of a process hold: private, shared and memory files, mapped or not.
+class Held(NamedTuple):
+    """What all descendants of a process hold."""
 
-    What several of them share is counted once for each, as it is fast to read, unless that comes to more than
-    `enough`: then by the kernel's proportional figures. A memory file that is mapped is counted twice at most.
+    memory: int  # bytes
+    descriptors: int  # counted up to just above the most that were asked for
+
+
+def held(pid: int, enough: int, most_descriptors: int) -> Held:
+    """Memory and descriptors: private and shared memory, memory files, mapped or not, page tables, sockets.
+
+    What several processes share is counted once for each, as it is fast to read, unless that comes to more than
+    `enough`: then by the kernel's proportional figures. A memory file that is mapped is counted twice at most, a socket
+    as what it may hold.
     """
     tree = _tree(pid, whole=True)
-    files = sum(_memory_files(tree).values())
-    quick = files + sum(_kilobytes(child, "status", ("RssAnon:", "RssShmem:")) or 0 for child in tree) * 1024
+    opened = _opened(tree, most_descriptors)
+    tables = sum(_kilobytes(child, "status", (b"VmPTE:",)) or 0 for child in tree) * 1024
+    kernel = opened.files + tables + opened.sockets * _SOCKET_BYTES
+    quick = kernel + sum(_kilobytes(child, "status", (b"RssAnon:", b"RssShmem:")) or 0 for child in tree) * 1024
     if quick <= enough:
-        return quick
-    exact = (_kilobytes(child, "smaps_rollup", ("Pss_Anon:", "Pss_Shmem:")) for child in tree)
+        return Held(quick, opened.descriptors)
+    exact = (_kilobytes(child, "smaps_rollup", (b"Pss_Anon:", b"Pss_Shmem:")) for child in tree)
     shares = [quick if kilobytes is None else kilobytes * 1024 for kilobytes in exact]
-    return files + min(sum(shares), quick)
+    return Held(kernel + min(sum(shares), quick - kernel), opened.descriptors)
 
 
 def unlinked(pid: int, folder: str) -> int:
-    """Bytes of a folder's files that have no name any more, but a descendant of a process has them open or mapped."""
+    """Bytes of a folder's files that have no name any more, but a descendant of a process has them open or mapped.
+
+    A process with more maps than anybody needs hides them: then it is a number beyond any limit.
+    """
     found: dict[int, int] = {}
     for child in _tree(pid, whole=True):
         with contextlib.suppress(OSError):
@@ -135,7 +164,9 @@ def unlinked(pid: int, folder: str) -> int:
                         if not status.st_nlink:
                             found[status.st_ino] = status.st_blocks * 512
         with contextlib.suppress(OSError), open(f"/proc/{child}/maps", errors="replace") as lines:
-            for line in lines:
+            for number, line in enumerate(lines):
+                if number > _MOST_MAPS:
+                    return sys.maxsize
                 if folder in line and line.endswith("(deleted)\n"):
                     addresses, _, _, _, inode, _ = line.split(maxsplit=5)
                     start, end = (int(address, 16) for address in addresses.split("-"))
@@ -143,10 +174,13 @@ def unlinked(pid: int, folder: str) -> int:
     return sum(found.values())
 
 
-def _kilobytes(pid: int, file: str, names: tuple[str, ...]) -> int | None:
-    """The sum of some lines of a file in /proc/PID; 0 where the process is gone, None where it hides them."""
+def _kilobytes(pid: int, file: str, names: tuple[bytes, ...]) -> int | None:
+    """The sum of some lines of a file in /proc/PID; 0 where the process is gone, None where it hides them.
+
+    As bytes: a process gives itself any name, and no error may quote it.
+    """
     try:
-        with open(f"/proc/{pid}/{file}") as lines:
+        with open(f"/proc/{pid}/{file}", "rb") as lines:
             return sum(int(line.split()[1]) for line in lines if line.startswith(names))
     except PermissionError:
         return None
@@ -160,15 +194,31 @@ def shared_memory() -> int:
         return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Shmem:")), 0)
 
 
-def _memory_files(tree: list[int]) -> dict[tuple[int, int], int]:
-    """Bytes of each memory file (memfd) that a process of the tree has open; they lie on no disk and in no map."""
-    found: dict[tuple[int, int], int] = {}
+class _Opened(NamedTuple):
+    """What the descriptors of a tree lead to."""
+
+    files: int  # bytes of memory files (memfd), each once; they lie on no disk and in no map
+    sockets: int
+    descriptors: int
+
+
+def _opened(tree: list[int], most: int) -> _Opened:
+    """Counts up to just above `most` descriptors: reading a million of them would take the judge's time."""
+    files: dict[tuple[int, int], int] = {}
+    sockets: set[str] = set()
+    count = 0
     for pid in tree:
         folder = f"/proc/{pid}/fd"
         with contextlib.suppress(OSError):
             for name in os.listdir(folder):
+                count += 1
+                if count > most:
+                    return _Opened(sum(files.values()), len(sockets), count)
                 with contextlib.suppress(OSError):
-                    if os.readlink(f"{folder}/{name}").startswith("/memfd:"):
+                    leads = os.readlink(f"{folder}/{name}")
+                    if leads.startswith("socket:"):
+                        sockets.add(leads)
+                    elif leads.startswith("/memfd:"):
                         status = os.stat(f"{folder}/{name}")
-                        found[status.st_dev, status.st_ino] = status.st_blocks * 512
-    return found
+                        files[status.st_dev, status.st_ino] = status.st_blocks * 512
+    return _Opened(sum(files.values()), len(sockets), count)

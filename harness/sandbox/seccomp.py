@@ -12,9 +12,9 @@ import platform
 import struct
 
 # BPF opcodes, linux/bpf_common.h: load word at k, jump if equal / greater-or-equal / any bit, return k.
-_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN, _ALWAYS = 0x20, 0x15, 0x35, 0x45, 0x06, 0x05
 _ALLOW, _KILL_PROCESS, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
-_NR_AT, _ARCH_AT, _ARG0_AT = 0, 4, 16  # offsets in struct seccomp_data
+_NR_AT, _ARCH_AT, _ARG0_AT, _ARG1_AT, _ARG2_AT = 0, 4, 16, 24, 32  # offsets in struct seccomp_data
 _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32_BIT = 0x40000000
 _NEW_NAMESPACES = 0x7E020000  # CLONE_NEW{NS,CGROUP,UTS,IPC,USER,PID,NET}
@@ -100,6 +100,12 @@ _DENIED: dict[str, tuple[int, int | None]] = {
 }
 _CLONE, _CLONE3, _SOCKET = (56, 220), (435, 435), (41, 198)
 _PRLIMIT = (302, 261)
+_SETSOCKOPT, _FCNTL = (54, 208), (72, 25)
+# A larger buffer holds memory that no limit counts: SO_{SND,RCV}BUF, SO_{SND,RCV}BUFFORCE (of SOL_SOCKET or others).
+_BUFFER_SIZES = (7, 8, 32, 33)
+# Another signal than SIGIO for what happens to a file (SIGCONT would wake a side that is to stand still): F_SETSIG,
+# F_SETLEASE, F_NOTIFY.
+_FILE_SIGNALS = (10, 1024, 1026)
 _SECCOMP, _PR_SET_NO_NEW_PRIVS = (317, 277), 38
 _SET_FILTER, _TSYNC, _SPEC_ALLOW = 1, 1, 4  # without SPEC_ALLOW kernels before 5.16 slow the worker down
 
@@ -126,6 +132,7 @@ def program(machine: str | None = None) -> bytes:
         if number is not None:
             code += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERRNO | errno.EPERM)]
     code += [(_EQUAL, 0, 1, _CLONE3[column]), (_RETURN, 0, 0, _ERRNO | errno.ENOSYS)]
+    code += _without(_SETSOCKOPT[column], _ARG2_AT, _BUFFER_SIZES) + _without(_FCNTL[column], _ARG1_AT, _FILE_SIGNALS)
     code += [
         (_EQUAL, 0, 4, _CLONE[column]),
         (_LOAD, 0, 0, _ARG0_AT),
@@ -145,6 +152,18 @@ def program(machine: str | None = None) -> bytes:
         (_RETURN, 0, 0, _ALLOW),
     ]
     return b"".join(struct.pack("HBBI", op, true, false, k) for op, true, false, k in code)
+
+
+def _without(number: int, argument_at: int, values: tuple[int, ...]) -> list[tuple[int, int, int, int]]:
+    """Denies one call where an argument has one of some values."""
+    body = [
+        (_LOAD, 0, 0, argument_at),
+        *((_EQUAL, len(values) - at, 0, value) for at, value in enumerate(values)),  # each jumps to the denial
+        (_ALWAYS, 0, 0, 1),
+        (_RETURN, 0, 0, _ERRNO | errno.EPERM),
+        (_LOAD, 0, 0, _NR_AT),
+    ]
+    return [(_EQUAL, 0, len(body), number), *body]
 
 
 def no_new_privs(libc: ctypes.CDLL) -> None:

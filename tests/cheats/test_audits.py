@@ -144,6 +144,19 @@ def test_onnx_weights_are_zeroed_where_they_lie_and_shapes_are_not() -> None:
     assert np.ones(1, np.int64).tobytes() in after
 
 
+def test_onnx_weights_of_small_types_are_zeroed_and_those_outside_of_the_file_are_no_weights_of_it() -> None:
+    halves = bytes([2 << 3, 10]) + field(5, b"\x01\x02\x03")  # float16 as int32_data
+    model = bytearray(field(7, field(5, halves)))
+    assert b"\x01\x02\x03" in model
+    assert b"\x01\x02\x03" not in bytes(_onnx(model, iter(range(1000))))
+    outside = bytes([2 << 3, 1]) + field(13, b"location") + bytes([14 << 3, 1])
+    with pytest.raises(ValueError, match="in the file itself"):
+        _onnx(bytearray(field(7, field(5, outside))), iter(range(1000)))
+    zero = bytes([2 << 3, 1]) + field(9, bytes(12))
+    with pytest.raises(ValueError, match="expected tensors"):  # nothing was taken away
+        _onnx(bytearray(field(7, field(5, zero))), iter(range(1000)))
+
+
 def test_a_folder_of_a_weights_name_is_no_weights(court: Court) -> None:
     source = "import os\nassert os.path.isdir('w.onnx')\n" + PREDICT
     outcome = court.judge(source, audit=True, folder="w.onnx")

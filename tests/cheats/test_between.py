@@ -193,8 +193,8 @@ def test_shared_memory_of_others_is_never_a_trusted_packages(strong: Cell) -> No
         try:
             os.write(file, b"x" * (64 << 20))
             limit = 1 << 40
-            alone = session._started.usage(limit, 100, trusted=True).memory
-            assert session._started.usage(limit, 100, trusted=False).memory >= alone
+            alone = session._started.usage(limit, 100, 100, trusted=True).memory
+            assert session._started.usage(limit, 100, 100, trusted=False).memory >= alone
             assert alone < (64 << 20) + (512 << 20)
         finally:
             os.close(file)

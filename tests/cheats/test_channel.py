@@ -55,7 +55,7 @@ SENDS = {
         "channel.socket.send(b'x' * 60_000)\ntime.sleep(0.05)\nreturn [0]",
         "expected 32 bytes, got 33",
     ),
-    "no message at all": ("channel.socket.send(b'')\ntime.sleep(0.05)\nreturn [0]", "ended"),
+    "no message at all": ("channel.socket.send(b'')\ntime.sleep(0.05)\nreturn [0]", "got an empty one"),
     "a failure of no reason": (
         "channel.send = lambda m: type(channel).send(channel, Message(Kind.FAILED, m.nonce, 9, 77))\nreturn [0]",
         "a failure that the protocol does not know",

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.cli.conftest import Project
-from tests.conftest import spinning
+from tests.conftest import PREDICT, spinning
 
 LAZY = """
 from time import perf_counter_ns
@@ -133,3 +133,16 @@ def test_a_published_official_record_leaves_its_raw_file_with_the_organiser(held
     assert result["confusion"] == result["drawn_f1"] == result["classes"] == []
     assert result["f1"]["value"] == round(result["f1"]["value"], 3)
     assert "0 not" in held.run("rescore").stdout
+
+
+def test_names_of_weights_do_nothing_to_a_terminal(project: Project) -> None:
+    project.package("odd", PREDICT)
+    weights = project.root / "submissions" / "odd" / "weights"
+    weights.mkdir()
+    for name in ("a\x1b]0;owned\x07", "b\u202e", "c"):
+        (weights / f"{name}.json").write_text('{"classes": ["a", "b", "c", "d", "e", "f"]}')
+        (weights / f"{name}.safetensors").write_bytes(b"")
+    said = project.run("check", "odd").stdout
+    assert "weights for c" in said
+    assert "\x1b" not in said
+    assert "\u202e" not in said

@@ -11,13 +11,20 @@ import threading
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from harness.errors import MachineError
 from harness.judge.device import reserved
+from harness.judge.evaluate import Exam
+from harness.judge.outside import Sampler
+from harness.record import RawSample, Windows
+from harness.rules import Rules
 from harness.sandbox import processes
+from tests.cells import Cell
+from tests.cheats.court import Court
 from tests.cli.conftest import Project
-from tests.conftest import in_subprocess
+from tests.conftest import PREDICT, in_subprocess
 
 SLOW = "import time\ndef load(device):\n    return lambda crops: time.sleep(0.02) or [int(crops[0][0, 0, 0]) % 6]\n"
 
@@ -178,3 +185,37 @@ def test_a_worker_killed_by_the_machine_is_named(project: Project) -> None:
     assert judge.returncode in (1, 4), said
     assert "SIGKILL" in said
     assert project.local()[-1]["status"] == "failed"
+
+
+@pytest.mark.parametrize(("first", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
+def test_a_run_that_is_stopped_twice_has_its_record(first: signal.Signals, code: int, project: Project) -> None:
+    project.package("slow", SLOW)
+    judge = evaluating(project, "slow")
+    time.sleep(4.0)
+    for number in (first, signal.SIGTERM, signal.SIGINT):
+        judge.send_signal(number)
+        time.sleep(0.02)
+    _, said = judge.communicate(timeout=30)
+    assert judge.returncode == code, said
+    assert "Traceback" not in said
+    assert [record["status"] for record in project.local()] == ["interrupted"]
+
+
+def test_a_run_goes_on_where_the_machine_was_suspended_in_the_middle(
+    strong: Cell, exam: Exam, the_rules: Rules, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def windows() -> Windows:
+        outcome = Court(strong, exam, the_rules).judge(PREDICT, passes=2)
+        assert outcome.error is None
+        assert outcome.record.result is not None
+        return outcome.record.result.windows
+
+    real, slept = Sampler.sample, iter([0, 60_000, 60_000, 60_000, 60_000])  # ms; asleep in the first pass
+
+    def sampled(self: Sampler, pairs: int, now_ns: int) -> RawSample:
+        return msgspec.structs.replace(real(self, pairs, now_ns), suspended_ms=next(slept), busy_ms=0, stalled_us=0)
+
+    monkeypatch.setattr(Sampler, "sample", sampled)
+    assert windows().disturbed == 1
+    slept = iter([60_000] * 9)
+    assert windows().disturbed == 0

@@ -7,6 +7,7 @@ change to an unprivileged uid inside; as an ordinary user with all namespaces an
 import json
 import os
 import random
+import select
 import shutil
 import subprocess
 from pathlib import Path
@@ -31,6 +32,7 @@ from harness.sandbox import seccomp
 from harness.sandbox.confine import Confinement
 
 _PACKAGE, _HARNESS, _SCRATCH = "/submission", "/harness", "/tmp"
+_START_MS = 30_000  # for its namespaces and mounts; 10 ms on an idle machine
 _UIDS = range(61_000, 61_900)  # between Debian's users and systemd's dynamic ones
 
 
@@ -75,18 +77,29 @@ class Bubblewrap:
                 cwd="/",
                 start_new_session=True,  # a Ctrl-C is the judge's to handle
             )
+        except BaseException:
+            os.close(report_read)
+            raise
         finally:
             os.close(report_write)
             os.close(filter_fd)
             output.opened()
-        with os.fdopen(report_read, "rb") as report:
-            text = report.read()
+        text = _report(report_read)
         if not text:
+            outer.kill()
             outer.wait()
             output.close()
             said = output.text().strip().splitlines() or [f"exit code {outer.returncode}"]
             raise MachineError(f"bubblewrap did not start: {said[-1]}", kind="isolation")
         return Started("bwrap", outer, int(json.loads(text)["child-pid"]), output)
+
+
+def _report(descriptor: int) -> bytes:
+    """What bubblewrap says of its child; nothing where it ends without a word, or says none in time."""
+    with os.fdopen(descriptor, "rb") as report:
+        waiting = select.poll()
+        waiting.register(report, select.POLLIN)
+        return report.read() if waiting.poll(_START_MS) else b""
 
 
 def _namespaces() -> list[str]:

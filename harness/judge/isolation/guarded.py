@@ -22,7 +22,7 @@ from harness.judge.isolation.launch import (
 from harness.judge.isolation.started import Started, wait_child
 from harness.rules import Level
 from harness.sandbox.confine import Confinement
-from harness.scratch import folder
+from harness.scratch import folder, remove
 
 _UIDS = range(62_000, 62_900)
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
@@ -85,6 +85,10 @@ class Guarded:
                 cwd=scratch,
                 start_new_session=True,
             )
+        except BaseException:
+            os.close(lifeline)
+            remove(scratch)
+            raise
         finally:
             os.close(lifeline_read)
             output.opened()

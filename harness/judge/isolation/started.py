@@ -30,6 +30,7 @@ class Usage(NamedTuple):
     memory: int  # bytes
     scratch: int  # bytes
     scratch_files: int
+    descriptors: int  # of all its processes
 
 
 class Started:
@@ -52,7 +53,7 @@ class Started:
         # A guard must hear of the judge's end at any time; the first process of a namespace is the worker's to change.
         self._whole = lifeline is None
         self._code: int | None = None
-        self._frozen_ns: int | None = None  # processor time that its tree had when it was frozen
+        self._frozen_ns: dict[int, int] | None = None  # processor time of each process when it was frozen
         self._shared_before = processes.shared_memory()
 
     def worker_pid(self) -> int:
@@ -66,7 +67,7 @@ class Started:
         """What /proc says of the worker now."""
         pid = self.worker_pid()
         try:
-            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+            lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
         except OSError as error:
             raise MachineError(
                 f"expected to read /proc/{pid}/status, got {error.strerror}", kind="no_worker"
@@ -81,20 +82,20 @@ class Started:
             namespaces=_own_namespaces(pid, status),
         )
 
-    def usage(self, most_memory: int, most_files: int, *, trusted: bool) -> Usage:
-        """What it holds now; counted exactly only above `most_memory` bytes, up to just above `most_files` files.
+    def usage(self, most_memory: int, most_files: int, most_descriptors: int, *, trusted: bool) -> Usage:
+        """What it holds now; counted exactly only above `most_memory` bytes, up to just above the most of the others.
 
         What no process maps any more is the growth of the machine's shared memory: others seldom take gigabytes. It is
         a stranger's, never that of a `trusted` package beside it.
         """
-        held = processes.memory(self._top, most_memory)
+        memory, descriptors = processes.held(self._top, most_memory, most_descriptors)
         if not trusted:
-            held = max(held, processes.shared_memory() - self._shared_before)
+            memory = max(memory, processes.shared_memory() - self._shared_before)
         if self._scratch is not None:
             size, files = _folder_usage(self._scratch, most_files)
-            return Usage(held, size + processes.unlinked(self._top, str(self._scratch)), files)
+            return Usage(memory, size + processes.unlinked(self._top, str(self._scratch)), files, descriptors)
         mounted = [_mount_usage(f"/proc/{self._top}/root{folder}") for folder in ("/tmp", "/dev/shm")]
-        return Usage(held, max(size for size, _ in mounted), max(files for _, files in mounted))
+        return Usage(memory, max(size for size, _ in mounted), max(files for _, files in mounted), descriptors)
 
     def freeze(self) -> bool:
         """Stops the worker and all that it started; whether every thread was seen to stop."""
@@ -105,9 +106,19 @@ class Started:
     def thaw(self) -> bool:
         """Lets them go on; whether they stood still since `freeze`: a timer may have sent them a signal to go on."""
         before, self._frozen_ns = self._frozen_ns, None
-        still = before is None or processes.run_ns(self._top, whole=self._whole) - before <= _STILL_NS
+        still = before is None or self._still(before)
         processes.thaw_all(self._top, whole=self._whole)
         return still
+
+    def _still(self, before: dict[int, int]) -> bool:
+        """Whether each process is there, none is new and none has run: one that ran and ended took its time with it.
+
+        Where all are gone the machine has killed them, and its channel will say so.
+        """
+        now = processes.run_ns(self._top, whole=self._whole)
+        if not processes.children(self._top):
+            return True
+        return now.keys() == before.keys() and all(now[pid] - ns <= _STILL_NS for pid, ns in before.items())
 
     def exit_code(self, wait_s: float) -> int | None:
         """The worker's exit code (128 + signal where one killed it), None while it runs."""
@@ -122,7 +133,8 @@ class Started:
         if self._code is None:
             if self._lifeline is None:
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(self._top, signal.SIGKILL)  # pid 1 of its namespace: the kernel kills the rest
+                    if self._outer.poll() is None:  # else its number may be another's by now
+                        os.kill(self._top, signal.SIGKILL)  # pid 1 of its namespace: the kernel kills the rest
             else:
                 self._end_guard()
             self._code = self._outer.wait()
