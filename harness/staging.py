@@ -4,7 +4,7 @@ import contextlib
 import difflib
 import hashlib
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import msgspec
@@ -12,13 +12,14 @@ import msgspec
 from harness import inspection, scratch, submission
 from harness.atomic import machine
 from harness.errors import SubmissionError, UsageError
+from harness.formats import ENDINGS, FORMATS, MODEL_FILE, declared
 from harness.paths import resolve
 from harness.record import Package
 from harness.rules import Limits
 
 CLASSES_FILE = "classes.json"
 _WEIGHTS, _TRAINABLE = "weights", ("fit.py", "model.py")
-_LEFT_OUT = ("__pycache__", _WEIGHTS)  # and hidden names
+_LEFT_OUT = (_WEIGHTS,)  # and hidden names, caches
 _INFO_BYTES = 4 << 20  # of weights/<data>.json; its log of a training has some 100 KB
 
 
@@ -81,7 +82,7 @@ def read_manifest(package: Path) -> submission.Manifest:
 
 def weights_of(package: Path) -> list[str]:
     """The names of the data sets that the package has weights for, sorted."""
-    return sorted(path.stem for path in (package / _WEIGHTS).glob("*.json"))
+    return sorted(path.stem for path in (package / _WEIGHTS).glob("*.json") if path.stem.isprintable())
 
 
 def likely_target(package: Path, data: str | None) -> Target:
@@ -98,8 +99,13 @@ def likely_target(package: Path, data: str | None) -> Target:
 
 
 def takes_weights(package: Path) -> bool:
-    """Whether the package runs with a data set's weights: it has a weights/ folder, a fit.py or a model.py."""
-    return (package / _WEIGHTS).is_dir() or any((package / name).exists() for name in _TRAINABLE)
+    """Whether the package runs with a data set's weights: it has a weights/ folder, a fit.py or a model.py; without
+    Python, whether it names no file.
+    """
+    model = read_manifest(package).model
+    if model is not None:
+        return model.file is None
+    return any((package / name).exists() for name in (_WEIGHTS, *_TRAINABLE))
 
 
 def unstaged(package: Path, weights_of: str | None) -> Package:
@@ -118,11 +124,12 @@ def staged(package: Path, target: Target, limits: Limits) -> Iterator[tuple[Pack
     Raises SubmissionError: kinds "manifest", "package" (files that are not allowed), "requires", "weights", "classes".
     """
     manifest = read_manifest(package)
-    submission.check_requirements(manifest.name, manifest.requires)
-    if not (package / submission.PREDICT).is_file():
-        raise SubmissionError(f"{manifest.name}: expected a file {submission.PREDICT}, got none", kind="package")
+    submission.check_requirements(manifest)
+    _check_kind(package, manifest)
     files = inspection.listed(package, manifest.name, limits, _LEFT_OUT)
-    files.pop(CLASSES_FILE, None)
+    _check_model(files, manifest)
+    for ours in (CLASSES_FILE, MODEL_FILE):
+        files.pop(ours, None)
     files |= _weights(package, manifest, target)
     folder = scratch.folder("package")
     try:
@@ -132,6 +139,9 @@ def staged(package: Path, target: Target, limits: Limits) -> Iterator[tuple[Pack
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 size = inspection.copied(source, folder / name, manifest.name, limits, size)
             (folder / CLASSES_FILE).write_bytes(msgspec.json.encode(target.classes))
+            if manifest.model is not None and manifest.input is not None:
+                said = declared(manifest.model, manifest.input, manifest.batch)
+                (folder / MODEL_FILE).write_bytes(msgspec.json.encode(said))
             digest, size = _seal(folder)
         yield (
             Package(
@@ -148,15 +158,52 @@ def staged(package: Path, target: Target, limits: Limits) -> Iterator[tuple[Pack
         scratch.remove(folder)
 
 
+def _check_kind(package: Path, manifest: submission.Manifest) -> None:
+    """Raises SubmissionError unless the package has either a predict.py or a [model]."""
+    has_python, model = (package / submission.PREDICT).is_file(), manifest.model
+    if model is None:
+        if not has_python:
+            raise SubmissionError(
+                f"{manifest.name}: expected a file {submission.PREDICT} or [model] in {submission.MANIFEST}, got none",
+                kind="package",
+            )
+        return
+    if has_python:
+        raise SubmissionError(
+            f"{manifest.name}: expected {submission.PREDICT} or [model], got both; one of them would never run",
+            kind="package",
+        )
+
+
+def _check_model(files: dict[str, Path], manifest: submission.Manifest) -> None:
+    """Raises SubmissionError unless the file that [model] names is one of those that are copied, with all its parts."""
+    model = manifest.model
+    if model is None or model.file is None:
+        return
+    for ending in FORMATS[model.format].endings:
+        name = str(PurePosixPath(model.file).with_suffix(ending))
+        if name in files:
+            continue
+        hint = ""
+        if name.startswith(f"{_WEIGHTS}/"):
+            hint = f"; what lies in {_WEIGHTS}/ is taken by the data set's name, without file"
+        raise SubmissionError(
+            f"{manifest.name}: [model] file: expected {name} in the package, got none{hint}", kind="package"
+        )
+
+
 def _weights(package: Path, manifest: submission.Manifest, target: Target) -> dict[str, Path]:
-    """The two weight files for the target, under the names that the package sees; none for a package without."""
+    """The weight files for the target, under the names that the package sees; none for a package without."""
     if manifest.classes is not None:
         submission.check_classes(manifest.name, manifest.classes, target.data, target.classes)
     if not takes_weights(package):
         return {}
     folder = package / _WEIGHTS
-    tensors, info = folder / f"{target.weights}.safetensors", folder / f"{target.weights}.json"
-    if not (tensors.is_file() and info.is_file()):
+    info = folder / f"{target.weights}.json"
+    endings = _endings(manifest)
+    tensors = {ending: path for ending in endings if (path := folder / f"{target.weights}{ending}").is_file()}
+    whole = endings if manifest.model is not None else tuple(tensors)
+    if not (tensors and len(tensors) == len(whole) and info.is_file()):
         raise SubmissionError(_no_weights(package, manifest, target, folder), kind="weights")
     said = _info(manifest.name, info)
     submission.check_classes(manifest.name, said.classes, target.data, target.classes)
@@ -166,7 +213,12 @@ def _weights(package: Path, manifest: submission.Manifest, target: Target) -> di
             f"may be test photos here; fit again, or --weights-of {target.data} (a transfer)",
             kind="weights",
         )
-    return {"weights.safetensors": tensors, "weights.json": info}
+    return {f"weights{ending}": path for ending, path in tensors.items()} | {"weights.json": info}
+
+
+def _endings(manifest: submission.Manifest) -> tuple[str, ...]:
+    """How a package's weights end: those of its format, all of them; with a predict.py any that is known."""
+    return ENDINGS if manifest.model is None else FORMATS[manifest.model.format].endings
 
 
 def _info(name: str, info: Path) -> _Info:
@@ -180,8 +232,9 @@ def _info(name: str, info: Path) -> _Info:
 
 
 def _no_weights(package: Path, manifest: submission.Manifest, target: Target, folder: Path) -> str:
-    others = sorted(path.stem for path in folder.glob("*.safetensors"))
-    text = f"{manifest.name}: no weights for {target.weights}: expected weights/{target.weights}.safetensors and .json"
+    ending = _endings(manifest)[0] if manifest.model is not None else ".safetensors"
+    others = sorted(path.stem for path in folder.glob("*.json") if path.stem != target.weights)
+    text = f"{manifest.name}: no weights for {target.weights}: expected weights/{target.weights}{ending} and .json"
     if manifest.recipe is not None:
         text += f"; train them: harness train {_shown(package)} --data {target.weights}"
     elif (package / "fit.py").exists():

@@ -7,6 +7,7 @@ import msgspec
 from packaging.requirements import Requirement
 
 from harness.errors import SubmissionError, misread
+from harness.formats import CHOICES, FORMATS, Input, Model, problem
 from harness.wire import MOST_CROPS
 
 MANIFEST = "submission.toml"
@@ -23,7 +24,9 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     requires: tuple[str, ...] = ()  # PEP 508, checked before anything runs; nothing is ever installed
     classes: tuple[str, ...] | None = None  # the ordered class names of a package with one fixed model
     batch: int = 1  # crops a request in the batch scenario
-    recipe: str | None = None  # the file with the settings of `harness train`, beside model.py
+    recipe: str | None = None  # the file with the settings of `harness train`
+    model: Model | None = None  # a package without Python
+    input: Input | None = None  # of that model; beside a predict.py what `harness export` is to know
 
 
 def parse(text: bytes, source: str) -> Manifest:
@@ -35,7 +38,7 @@ def parse(text: bytes, source: str) -> Manifest:
     try:
         manifest = msgspec.toml.decode(text, type=Manifest)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:  # also of Python's own TOML reader
-        raise _malformed(source, misread(error, "the keys of a package")) from error
+        raise _malformed(source, _with_choices(misread(error, "the keys of a package"))) from error
     if not manifest.name.strip() or not manifest.name.isprintable():
         raise _malformed(source, f"name: expected printable characters, got {manifest.name!r}")
     for key in ("name", "authors", "description"):
@@ -45,20 +48,62 @@ def parse(text: bytes, source: str) -> Manifest:
             )
     if not 1 <= manifest.batch <= MOST_CROPS:
         raise _malformed(source, f"batch: expected 1 to {MOST_CROPS}, got {manifest.batch}")
+    if manifest.model is not None and (wrong := problem(manifest.model, manifest.input)) is not None:
+        raise _malformed(source, wrong)
     for requirement in manifest.requires:
-        if len(requirement) > TEXT_LIMIT:
-            raise _malformed(source, f"requires: expected at most {TEXT_LIMIT} characters, got {len(requirement)}")
-        try:
-            marker = Requirement(requirement).marker
-            if marker is not None:
-                marker.evaluate()
-        except (ValueError, KeyError, RecursionError) as error:  # of an unknown name or comparison, too
-            raise _malformed(source, f"requires: expected one like torch>=2.9, got {requirement!r}") from error
+        _check_requirement(requirement, source)
     return manifest
 
 
-def check_requirements(name: str, requires: Iterable[str]) -> None:
+def _with_choices(said: str) -> str:
+    """A complaint about a key that has few values, with those.
+
+    >>> _with_choices("input.type: Invalid enum value 'int8'")
+    "input.type: expected float32 or uint8, got 'int8'"
+    """
+    key, _, value = said.partition(": Invalid enum value ")
+    if key not in CHOICES or not value:
+        return said
+    *most, last = CHOICES[key]
+    return f"{key}: expected {', '.join(most)} or {last}, got {value}"
+
+
+def _check_requirement(requirement: str, source: str) -> None:
+    if len(requirement) > TEXT_LIMIT:
+        raise _malformed(source, f"requires: expected at most {TEXT_LIMIT} characters, got {len(requirement)}")
+    try:
+        marker = Requirement(requirement).marker
+        if marker is not None:
+            marker.evaluate()
+    except (ValueError, KeyError, RecursionError) as error:  # of an unknown name or comparison, too
+        raise _malformed(source, f"requires: expected one like torch>=2.9, got {requirement!r}") from error
+
+
+def check_requirements(manifest: Manifest) -> None:
     """Raises SubmissionError (kind "requires") naming every requirement that this environment does not meet."""
+    unmet = unmet_of(manifest.requires)
+    if unmet:
+        raise SubmissionError(
+            f"{manifest.name}: expected {', '.join(unmet)}; pip install {_quoted(unmet)}", kind="requires"
+        )
+    if manifest.model is None:
+        return
+    form = FORMATS[manifest.model.format]
+    unmet = unmet_of(form.requires)
+    if unmet and not any(unmet_of([other]) == [] for other in form.instead):
+        raise SubmissionError(
+            f"{manifest.name}: format {manifest.model.format}: expected {', '.join(unmet)}; "
+            f"pip install {_quoted(unmet)}",
+            kind="requires",
+        )
+
+
+def unmet_of(requires: Iterable[str]) -> list[str]:
+    """Each requirement that this environment does not meet, with what is there instead.
+
+    >>> unmet_of(["numpy>=1"]), unmet_of(["no-such-thing>=2"])
+    ([], ['no-such-thing>=2 (not installed)'])
+    """
     unmet = []
     for text in requires:
         requirement = Requirement(text)
@@ -71,9 +116,11 @@ def check_requirements(name: str, requires: Iterable[str]) -> None:
             continue
         if not requirement.specifier.contains(installed, prereleases=True):
             unmet.append(f"{text} (installed: {installed})")
-    if unmet:
-        wanted = " ".join(f"'{text.split(' (')[0]}'" for text in unmet)
-        raise SubmissionError(f"{name}: expected {', '.join(unmet)}; pip install {wanted}", kind="requires")
+    return unmet
+
+
+def _quoted(unmet: Iterable[str]) -> str:
+    return " ".join(f"'{text.split(' (')[0]}'" for text in unmet)
 
 
 def check_classes(name: str, theirs: tuple[str, ...], data: str, ours: tuple[str, ...]) -> None:

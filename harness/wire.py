@@ -50,6 +50,7 @@ class Reason(enum.IntEnum):
     LABEL_TOO_LARGE = 7
     CONFINEMENT = 8
     IMPORT_RAISED = 9
+    MODEL = 10
 
 
 class WireError(ValueError):

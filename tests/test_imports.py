@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 # Part -> the parts that it may import. Values (errors ... wire) know nothing of the folders.
 PURE = (
     *("errors", "score", "metrics", "stats", "rules", "record", "outside", "sentence", "derive", "checkup", "gate"),
-    *("student", "submission", "wire", "paths", "halves", "audit", "decisions"),
+    *("student", "submission", "wire", "paths", "halves", "audit", "decisions", "formats"),
 )
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
@@ -29,21 +29,22 @@ ALLOWED: dict[str, set[str]] = {
     "derive": {"audit", "halves", "metrics", "outside", "record", "rules", "score", "sentence", "stats"},
     "checkup": {"record", "stats"},
     "gate": {"errors", "record", "stats"},
-    "submission": {"errors", "wire"},
+    "formats": set(),
+    "submission": {"errors", "formats", "wire"},
     "scaffold": {"errors", "submission"},
     "inspection": {"errors", "rules"},
     "scratch": set(),
-    "staging": {"atomic", "errors", "inspection", "paths", "record", "rules", "scratch", "submission"},
+    "staging": {"atomic", "errors", "formats", "inspection", "paths", "record", "rules", "scratch", "submission"},
     "decisions": {"errors", "record"},
     "atomic": {"errors"},
     "records": {"atomic", "decisions", "errors", "record", "rules", "report"},
     "report": set(PURE),
     "sandbox": set(),
-    "worker": {"sandbox", "wire"},
+    "worker": {"errors", "formats", "nets", "sandbox", "wire"},
     "data": {"errors", "metrics", "paths"},
     "judge": {*PURE, "sandbox", "scratch"},
-    "nets": {"errors"},
-    "lab": {*PURE, "data", "nets"},
+    "nets": {"errors", "formats"},
+    "lab": {*PURE, "atomic", "data", "nets", "staging", "worker"},
     "cli": {*PURE, "lab", "scaffold", "staging", "records", "report", "data", "judge"},
 }
 BANNED = {

@@ -17,9 +17,10 @@ from harness.cli.training import read_recipe
 from harness.data.store import Store, open_store
 from harness.data.weights import WeightsInfo, read_info, write_weights
 from harness.errors import DataError
-from harness.lab.train import as_stored, build
+from harness.lab.networks import build
+from harness.lab.train import as_stored
 from harness.staging import read_manifest
-from harness.worker import runtimes
+from harness.worker import package as packages
 from tests.conftest import CLASSES, ROOT
 from tests.pictures import prepare_practice, prepare_tinted
 
@@ -110,10 +111,10 @@ def test_a_package_answers_crops_of_any_size_alone_and_together(name: str, fitte
     for crop in crops:
         crop.setflags(write=False)
     with inside(fitted[name]):
-        predict: Predict = runtimes.load(runtimes.imported(fitted[name]), "cpu")
-        alone = [runtimes.labels_of(predict([crop]), 1)[0] for crop in crops]
-        again = [runtimes.labels_of(predict([crop]), 1)[0] for crop in crops]
-        together = runtimes.labels_of(predict(crops), len(crops))
+        predict: Predict = packages.load(packages.imported(fitted[name]), "cpu")
+        alone = [packages.labels_of(predict([crop]), 1)[0] for crop in crops]
+        again = [packages.labels_of(predict([crop]), 1)[0] for crop in crops]
+        together = packages.labels_of(predict(crops), len(crops))
     assert alone == again == together
     assert set(alone) <= set(range(6))
     assert all(np.array_equal(crop, copy) for crop, copy in zip(crops, copies, strict=True))
@@ -170,7 +171,7 @@ def test_the_nulls_dwell_is_the_time_that_it_says(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "baselines" / "null", tmp_path / "null")
     (tmp_path / "null" / "dwell_ns").write_text("2000000")
     with inside(tmp_path / "null"):
-        predict: Predict = runtimes.load(runtimes.imported(tmp_path / "null"), "cpu")
+        predict: Predict = packages.load(packages.imported(tmp_path / "null"), "cpu")
         times = []
         for _ in range(30):
             begin = perf_counter_ns()

@@ -179,7 +179,10 @@ def test_a_package_that_is_too_large_is_refused(make_package: MakePackage, targe
 def test_no_predict_is_said(make_package: MakePackage, target: Target, the_rules: Rules) -> None:
     package = make_package("net")
     (package / "predict.py").unlink()
-    assert "expected a file predict.py, got none" in refused(package, target, the_rules).message
+    assert (
+        "expected a file predict.py or [model] in submission.toml, got none"
+        in refused(package, target, the_rules).message
+    )
 
 
 def test_no_manifest_is_said(make_package: MakePackage, target: Target, the_rules: Rules) -> None:

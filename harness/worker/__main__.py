@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
 
+from harness.formats import MODEL_FILE
 from harness.sandbox.confine import Confinement, confine
 from harness.wire import (
     MESSAGE_BYTES,
@@ -33,7 +34,8 @@ from harness.wire import (
     pack,
     unpack,
 )
-from harness.worker.runtimes import Failed, imported, labels_of, last_line, load
+from harness.worker import declared
+from harness.worker.package import Failed, imported, labels_of, last_line, load
 
 _SPIN_NS = 200_000
 
@@ -90,10 +92,13 @@ def serve(channel: Channel, package: Path, device: str) -> None:
         reason = Reason.PREDICT_RAISED
         try:
             if request.kind is Kind.LOAD:
-                reason = Reason.IMPORT_RAISED
-                module = imported(package)
-                reason = Reason.LOAD_RAISED
-                predict = load(module, device)
+                if (package / MODEL_FILE).exists():
+                    predict = declared.load(package, device)
+                else:
+                    reason = Reason.IMPORT_RAISED
+                    module = imported(package)
+                    reason = Reason.LOAD_RAISED
+                    predict = load(module, device)
                 channel.send(Message(Kind.LOADED, request.nonce))
                 continue
             assert predict is not None, "LOAD comes first"

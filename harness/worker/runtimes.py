@@ -1,94 +1,254 @@
-"""How a package becomes a `predict`, and what of its answer counts as labels."""
+"""What runs a declared model: one entry a format. Each is imported when it is asked for; see harness.formats.
 
-import importlib.util
-import operator
-import sys
-import traceback
+A runtime takes a Declared, a device ("cpu" or "cuda") and a number of threads. It returns a function of the network's
+input, (n, *input.shape()), to its scores, (n, classes); it raises Failed with one line for a file that it cannot use.
+"""
+
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from harness.formats import Declared, FormatName
 from harness.wire import Reason
+from harness.worker.complaints import hearing, unusable
+from harness.worker.package import Failed
 
-Predict = Callable[[list[np.ndarray]], object]
-
-
-class Failed(Exception):
-    """The package broke the protocol; the text is one line of expected and got."""
-
-    def __init__(self, reason: Reason, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
+Run = Callable[[NDArray[Any]], NDArray[Any]]
+Runtime = Callable[[Declared, str, int], Run]
+_ONNX_TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": "uint8"}
+_OPENVINO_TYPES = {"float32": ("f32", "f16"), "uint8": ("u8",)}
+_PICKLES = (b"\x80", b"PK\x03\x04")  # how a pickle and torch.save's archive begin
 
 
-def last_line(error: BaseException) -> str:
-    """Like "ValueError: bad shape (predict.py:12)"."""
-    text = traceback.format_exception_only(error)[-1].strip().splitlines()
-    places = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
-    if isinstance(error, SyntaxError) and error.filename:  # the frames are the importer's
-        places.append((error.filename, error.lineno))
-    where = f" ({Path(places[-1][0]).name}:{places[-1][1]})" if places else ""
-    return (text[0] if text else type(error).__name__) + where
+def onnx(its: Declared, device: str, threads: int) -> Run:
+    """ONNX Runtime: TensorRT and CUDA where the device is "cuda" and they are installed, else the CPU."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads  # named, so that it does not move between cores, which the sandbox forbids
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # what is wrong is raised
+    try:
+        session = onnxruntime.InferenceSession(its.file, options, providers=_providers(its.file, device))
+    except Failed:
+        raise
+    except Exception as error:
+        raise unusable(its.file, f"a model that ONNX Runtime {onnxruntime.__version__} runs", error) from error
+    inputs = session.get_inputs()
+    if len(inputs) != 1:
+        raise unusable(its.file, "a model of one input", ", ".join(one.name for one in inputs) or "none")
+    name, output = inputs[0].name, [session.get_outputs()[0].name]
+    _check_input(its, name, inputs[0].shape)
+    kind = _ONNX_TYPES.get(inputs[0].type)
+    if kind is None or (kind == "uint8") != (its.input.type == "uint8"):
+        raise unusable(its.file, f"an input of type {its.input.type} ([input] type)", f"{name} of {inputs[0].type}")
+    if kind == "float16":
+        return lambda batch: session.run(output, {name: batch.astype(np.float16)})[0]
+    return lambda batch: session.run(output, {name: batch})[0]
 
 
-def imported(package: Path) -> ModuleType:
-    """The package's predict.py as a module; what it raises passes through."""
-    sys.path.insert(0, str(package))
-    spec = importlib.util.spec_from_file_location("predict", package / "predict.py")
-    assert spec is not None  # a .py path always has a spec ...
-    assert spec.loader is not None  # ... and a loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["predict"] = module
-    spec.loader.exec_module(module)
-    return module
+def _providers(file: str, device: str) -> list[str]:
+    import onnxruntime
+
+    there = onnxruntime.get_available_providers()
+    if device == "cpu":
+        return ["CPUExecutionProvider"]
+    wanted = [name for name in ("TensorrtExecutionProvider", "CUDAExecutionProvider") if name in there]
+    if not wanted:
+        raise unusable(file, "ONNX Runtime with CUDA (pip install onnxruntime-gpu)", ", ".join(there))
+    return [*wanted, "CPUExecutionProvider"]
 
 
-def load(module: ModuleType, device: str) -> Predict:
-    """What load(device) of predict.py returns.
+def openvino(its: Declared, device: str, threads: int) -> Run:
+    """OpenVINO on the CPU, with its hint for latency."""
+    import openvino as ov
 
-    Raises Failed where there is no load or it returns nothing to call; what the package raises passes through.
-    """
-    entry = getattr(module, "load", None)
-    if not callable(entry):
-        raise Failed(Reason.NO_LOAD, "expected a function load(device) in predict.py, got none")
-    predict = entry(device)
-    if not callable(predict):
-        raise Failed(
-            Reason.NOT_CALLABLE,
-            f"expected load(device) to return a function predict(crops), got {type(predict).__name__}",
-        )
-    return predict  # type: ignore[no-any-return]
+    if device != "cpu":
+        raise unusable(its.file, "device cpu for OpenVINO", device)
+    settings = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": threads,
+        "ENABLE_CPU_PINNING": False,  # the sandbox forbids it
+        "INFERENCE_PRECISION_HINT": "f32",  # as the file says; else bfloat16 where the processor has it: other labels
+    }
+    try:
+        compiled = ov.Core().compile_model(its.file, "CPU", settings)
+    except Exception as error:
+        raise unusable(its.file, f"a model that OpenVINO {ov.__version__.partition('-')[0]} runs", error) from error
+    if len(compiled.inputs) != 1:
+        raise unusable(its.file, "a model of one input", f"{len(compiled.inputs)}")
+    taken = compiled.inputs[0]
+    shape = [None if side.is_dynamic else side.get_length() for side in taken.partial_shape]
+    _check_input(its, taken.any_name if taken.names else "its input", shape)
+    kind = taken.element_type.to_string()
+    if kind not in _OPENVINO_TYPES[its.input.type]:
+        raise unusable(its.file, f"an input of type {its.input.type} ([input] type)", kind)
+    request, output = compiled.create_infer_request(), compiled.outputs[0]
 
+    def run(batch: NDArray[Any]) -> NDArray[Any]:
+        return request.infer([batch], share_inputs=True, share_outputs=True)[output]  # type: ignore[no-any-return]
 
-def labels_of(answer: object, count: int) -> list[int]:
-    """The labels in what predict returned: a sequence, array or tensor of `count` integers.
-
-    Raises Failed with what was expected and got. Range is the judge's to check.
-
-    >>> labels_of(np.array([3, 1]), 2), labels_of([True], 1)
-    Traceback (most recent call last):
-    ...
-    harness.worker.runtimes.Failed: expected integer labels, got bool
-    """
-    if hasattr(answer, "tolist"):  # an array or a tensor, on whatever device: this is what synchronises it
-        answer = answer.tolist()
-    if not isinstance(answer, Sequence) or isinstance(answer, str | bytes):
-        raise Failed(Reason.WRONG_TYPE, f"expected a list of {count} labels, got {type(answer).__name__}")
-    if len(answer) != count:
-        raise Failed(Reason.WRONG_COUNT, f"expected {count} labels, got {len(answer)}")
-    return [_label(value) for value in answer]
+    return run
 
 
-def _label(value: object) -> int:
-    if type(value) is not int:
-        if isinstance(value, bool | np.bool_):
-            raise Failed(Reason.WRONG_TYPE, f"expected integer labels, got {type(value).__name__}")
-        try:
-            value = operator.index(value)  # type: ignore[arg-type]
-        except TypeError:
-            raise Failed(Reason.WRONG_TYPE, f"expected integer labels, got {type(value).__name__}") from None
-    if not -(2**63) < value < 2**63:
-        raise Failed(Reason.LABEL_TOO_LARGE, f"expected labels in range(classes), got one of {value.bit_length()} bits")
-    return value
+def torch_export(its: Declared, device: str, threads: int) -> Run:
+    """A program of torch.export, run node by node."""
+    import torch
+
+    def load() -> Any:
+        with hearing("torch.export") as heard:
+            try:
+                program = torch.export.load(its.file)
+            except Exception as error:
+                raise _not_a_program(its.file, heard() or error) from error
+        if device != "cpu":
+            from torch.export.passes import move_to_device_pass
+
+            program = move_to_device_pass(program, device)
+        return program.module()
+
+    return _torch_run(its, device, threads, load, "a program of torch.export")
+
+
+def _not_a_program(file: str, error: BaseException) -> Failed:
+    """What is wrong with an archive that torch.export does not load: mostly it is another version's, or no program."""
+    import json
+    import zipfile
+
+    import torch
+
+    ours = torch.__version__.partition("+")[0]
+    expected = f"a program that torch {ours}'s torch.export loads"
+    try:
+        with zipfile.ZipFile(file) as archive:
+            models = [name for name in archive.namelist() if name.endswith("models/model.json")]
+            theirs = json.loads(archive.read(models[0])).get("torch_version", "") if models else None
+    except (OSError, ValueError, zipfile.BadZipFile, AttributeError):
+        return unusable(file, expected, "an archive that is damaged, or none")
+    if theirs is None:
+        return unusable(file, expected, "an archive without one; torch.export.save writes it")
+    if (version := str(theirs).partition("+")[0]) != ours:
+        return unusable(file, expected, f"one of torch {version or 'of another version'}")
+    return unusable(file, expected, error)
+
+
+def torchscript(its: Declared, device: str, threads: int) -> Run:
+    """A scripted or traced module. Deprecated in PyTorch; `harness check` says so."""
+
+    def load() -> Any:
+        import torch
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            module = torch.jit.load(its.file, map_location=device)  # type: ignore[no-untyped-call]
+            return torch.jit.freeze(module.eval())
+
+    return _torch_run(its, device, threads, load, "a module of TorchScript")
+
+
+def architecture(its: Declared, device: str, threads: int) -> Run:
+    """A network that is built here, with the weights of a safetensors file. float16 on disk, float32 here."""
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from harness.errors import SubmissionError
+    from harness.nets.architectures import declared_network
+
+    classes = len(_classes())
+    try:
+        net = declared_network(its.model, classes, Path.cwd())
+    except SubmissionError as error:
+        raise Failed(Reason.MODEL, error.message) from error
+    except Exception as error:
+        raise unusable(f"[model] architecture {its.model.architecture}", "one that can be built", error) from error
+    try:
+        weights = load_file(its.file)
+    except (OSError, SafetensorError) as error:
+        with open(its.file, "rb") as file:
+            is_pickle = file.read(4).startswith(_PICKLES)
+        got = "a pickle, which may run code: write it with safetensors.torch.save_file" if is_pickle else error
+        raise unusable(its.file, "safetensors", got) from error
+    _check_weights(its, net.state_dict(), weights)
+    net.load_state_dict(weights)
+    net.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return _torch_run(its, device, threads, lambda: net, "weights")
+
+
+def _check_weights(its: Declared, ours: dict[str, Any], theirs: dict[str, Any]) -> None:
+    wrong = [f"no {name}" for name in ours if name not in theirs]
+    wrong += [f"{name}, which it does not have" for name in theirs if name not in ours]
+    wrong += [
+        f"{name} of {tuple(theirs[name].shape)} for {tuple(ours[name].shape)}"
+        for name in ours
+        if name in theirs and theirs[name].shape != ours[name].shape
+    ]
+    if wrong:
+        more = f" and {len(wrong) - 1} more" * (len(wrong) > 1)
+        raise unusable(its.file, f"the weights of {its.model.architecture}", f"{wrong[0]}{more}")
+
+
+def _torch_run(its: Declared, device: str, threads: int, load: Callable[[], Any], expected: str) -> Run:
+    """Runs a module of torch; what it raises while it loads is the file's fault."""
+    import torch
+
+    from harness.nets.memory import keep_pages
+
+    keep_pages()
+    torch.set_num_threads(threads)
+    try:
+        net = load()
+    except Failed:
+        raise
+    except Exception as error:
+        raise unusable(its.file, expected, error) from error
+    order = torch.channels_last if its.input.layout == "NCHW" else torch.contiguous_format
+
+    @torch.inference_mode()
+    def run(batch: NDArray[Any]) -> NDArray[Any]:
+        scores = net(torch.from_numpy(batch).to(device, memory_format=order))
+        if not isinstance(scores, torch.Tensor):
+            raise unusable(its.file, "a network that returns one tensor", type(scores).__name__)
+        return scores.cpu().numpy()
+
+    # Convolutions like channels last, whatever the axes are called; a network with a view() in it may not.
+    try:
+        run(np.zeros((1, *its.input.shape()), its.input.type))
+    except Failed:
+        raise
+    except Exception:  # if it was something else, it is raised again when the network is tried
+        order = torch.contiguous_format
+    return run
+
+
+def _classes() -> list[str]:
+    import json
+
+    return json.loads(Path("classes.json").read_bytes())  # type: ignore[no-any-return]
+
+
+def _check_input(its: Declared, name: str, shape: Sequence[object]) -> None:
+    """Raises Failed where a fixed side of the model's input is not that of one crop of [input], or it has not four."""
+    ours = its.input.shape()
+    fits = len(shape) == 4 and all(
+        side == mine for side, mine in zip(shape, (1, *ours), strict=True) if isinstance(side, int)
+    )
+    if not fits:
+        shown = " x ".join(str(side) if isinstance(side, int) else "n" for side in shape) or "no sides"
+        wanted = " x ".join(map(str, ours))
+        raise unusable(its.file, f"an input of n x {wanted} ([input] size, layout)", f"{name} of {shown}")
+
+
+RUNTIMES: dict[FormatName, Runtime] = {
+    "onnx": onnx,
+    "torch.export": torch_export,
+    "torchscript": torchscript,
+    "openvino": openvino,
+    "table": architecture,
+    "torchvision": architecture,
+    "timm": architecture,
+}

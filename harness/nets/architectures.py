@@ -1,0 +1,43 @@
+"""Networks by name: a table of ours, torchvision's and timm's, with random weights. See harness.formats."""
+
+import warnings
+from pathlib import Path
+
+from torch import nn
+
+from harness.errors import SubmissionError
+from harness.formats import Model
+from harness.nets.build import network
+from harness.nets.table import parse
+
+
+def declared_network(model: Model, classes: int, package: Path) -> nn.Module:
+    """The network of a [model] with an architecture: float32 (n, 3, height, width) -> logits (n, classes).
+
+    Raises SubmissionError (kind "architecture") on a name that the library does not know.
+    """
+    name = model.architecture or ""
+    if model.format == "table":
+        path = package / name
+        if Path(name).name != name or not path.is_file():
+            raise _unknown(name, "a file of blocks in the package")
+        return network(parse(path.read_bytes(), name), classes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of weights that are not asked for
+        if model.format == "torchvision":
+            import torchvision  # noqa: PLC0415 (whichever is named is imported)
+
+            if name not in torchvision.models.list_models(module=torchvision.models):
+                raise _unknown(name, f"a classifier of torchvision {torchvision.__version__.partition('+')[0]}")
+            net: nn.Module = torchvision.models.get_model(name, weights=None, num_classes=classes)
+            return net
+        import timm  # noqa: PLC0415
+
+        if not timm.is_model(name):
+            raise _unknown(name, f"a model of timm {timm.__version__}")
+        built: nn.Module = timm.create_model(name, pretrained=False, num_classes=classes)
+        return built
+
+
+def _unknown(name: str, expected: str) -> SubmissionError:
+    return SubmissionError(f"[model] architecture: expected {expected}, got {name!r}", kind="architecture")

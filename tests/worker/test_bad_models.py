@@ -1,0 +1,310 @@
+"""What is said of a model that does not run: one line of expected and got."""
+
+import json
+import pickle
+import re
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import onnx
+import pytest
+import torch
+from onnx import TensorProto
+from safetensors.torch import save_file
+
+from harness.formats import Model
+from harness.nets.architectures import declared_network
+from tests.conftest import CLASSES
+from tests.worker.conftest import Refused
+from tests.worker.making import SIDE, TABLE, fronted, linear, make_declared
+
+Edit = Callable[[bytes], bytes]
+
+
+def cut(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def spoilt(data: bytes) -> bytes:
+    return data[:40] + b"\xff" * (len(data) - 80) + data[-40:]
+
+
+def nothing(_: bytes) -> bytes:
+    return b""
+
+
+def words(_: bytes) -> bytes:
+    return b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+
+
+DAMAGED = {
+    "onnx": (
+        "whole.onnx",
+        r"expected a model that ONNX Runtime [\d.]+ runs, got (Protobuf parsing failed|No graph .*)",
+    ),
+    "torch.export": (
+        "m.pt2",
+        r"expected a program that torch [\d.]+'s torch.export loads, got an archive that is damaged.*",
+    ),
+    "torchscript": ("m.pt", r"expected a whole archive, got one that is damaged"),
+    "openvino": ("m.xml", r"expected a model that OpenVINO [\d.]+ runs, got (Error|Unable|Start-end|Could).*"),
+}
+
+
+@pytest.mark.parametrize("edit", [cut, spoilt, nothing, words])
+@pytest.mark.parametrize("form", DAMAGED)
+def test_a_damaged_file(form: str, edit: Edit, models: Path, tmp_path: Path, refused: Refused) -> None:
+    file, says = DAMAGED[form]
+    package = make_declared(tmp_path / "net", f'format = "{form}"\nfile = "{file}"')
+    shutil.copy(models / "m.bin", package)
+    (package / file).write_bytes(edit((models / file).read_bytes()))
+    kind, said = refused(package)
+    assert kind == "model"
+    assert re.fullmatch(f"{file}: {says}", said), said
+
+
+def test_weights_of_openvino_that_are_cut_off(models: Path, tmp_path: Path, refused: Refused) -> None:
+    package = make_declared(tmp_path / "net", 'format = "openvino"\nfile = "m.xml"')
+    shutil.copy(models / "m.xml", package)
+    (package / "m.bin").write_bytes(cut((models / "m.bin").read_bytes()))
+    assert refused(package)[1].endswith("runs, got Incorrect weights in bin file!")
+
+
+def rewritten(path: Path, target: Path, member: str, edit: Callable[[bytes], bytes | None]) -> None:
+    """A program of torch.export with one file of its archive changed, or left out."""
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as new:
+        for name in old.namelist():
+            data = old.read(name)
+            if (kept := edit(data) if name.endswith(member) else data) is not None:
+                new.writestr(name, kept)
+
+
+def of_another_torch(data: bytes) -> bytes:
+    program = json.loads(data)
+    program["torch_version"], program["schema_version"] = "9.8.0+cpu", {"major": 99, "minor": 1}
+    return json.dumps(program).encode()
+
+
+def of_an_unknown_operator(data: bytes) -> bytes:
+    return data.replace(b"torch.ops.aten.relu.default", b"torch.ops.mine.relu.default")
+
+
+@pytest.mark.parametrize(
+    ("member", "edit", "says"),
+    [
+        ("models/model.json", of_another_torch, "'s torch.export loads, got one of torch 9.8.0"),
+        (
+            "models/model.json",
+            of_an_unknown_operator,
+            "operators that torch itself has, got torch.ops.mine.relu.default",
+        ),
+        ("models/model.json", lambda _: None, "got an archive without one; torch.export.save writes it"),
+        (
+            "archive_version",
+            lambda _: b"99",
+            "got Saved archive version 99 does not match our current archive version 0",
+        ),
+        ("weights/weight_2", lambda _: None, "expected a whole archive, got one that is damaged"),
+    ],
+)
+def test_a_program_of_another_torch(
+    member: str, edit: Callable[[bytes], bytes | None], says: str, models: Path, tmp_path: Path, refused: Refused
+) -> None:
+    package = make_declared(tmp_path / "net", 'format = "torch.export"\nfile = "m.pt2"')
+    rewritten(models / "m.pt2", package / "m.pt2", member, edit)
+    kind, said = refused(package)
+    assert kind == "model"
+    assert said.endswith(says), said
+
+
+WANTED = f"expected an input of n x 3 x {SIDE} x {SIDE} ([input] size, layout), got x of "
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        (linear(["n", 3072]), f"{WANTED}n x 3072"),
+        (linear(["n", 3, SIDE, SIDE, 1]), f"{WANTED}n x 3 x {SIDE} x {SIDE} x 1"),
+        (linear([3, SIDE, SIDE]), f"{WANTED}3 x {SIDE} x {SIDE}"),
+        (linear(["n", 3, 48, 48]), f"{WANTED}n x 3 x 48 x 48"),
+        (linear(["n", SIDE, SIDE, 3]), f"{WANTED}n x {SIDE} x {SIDE} x 3"),
+        (linear([2, 3, SIDE, SIDE]), f"{WANTED}2 x 3 x {SIDE} x {SIDE}"),
+        (linear(["n", 3, SIDE, SIDE], extra=("mask", "länge")), "expected a model of one input, got x, mask, länge"),
+        (linear(["n", 3, SIDE, SIDE], classes=4), "expected scores of shape (1, 6), one for each class, got (1, 4)"),
+        (linear(["n", 3, SIDE, SIDE], opset=99), r"expected opset \d\d or lower, got opset 99"),
+    ],
+)
+def test_an_onnx_file_that_does_not_fit(model: onnx.ModelProto, says: str, tmp_path: Path, refused: Refused) -> None:
+    package = make_declared(tmp_path / "net", 'format = "onnx"\nfile = "m.onnx"')
+    onnx.save(model, package / "m.onnx")
+    kind, said = refused(package)
+    assert kind == "model"
+    assert said == f"m.onnx: {says}" or re.fullmatch(f"m.onnx: {says}", said), said
+
+
+@pytest.mark.parametrize(
+    ("kind", "its_input", "got"),
+    [
+        (TensorProto.UINT8, "", "float32 ([input] type), got given of tensor(uint8)"),
+        (TensorProto.FLOAT, 'type = "uint8"', "uint8 ([input] type), got given of tensor(float)"),
+        (TensorProto.DOUBLE, "", "float32 ([input] type), got given of tensor(double)"),
+    ],
+)
+def test_an_input_of_another_type(
+    kind: int, its_input: str, got: str, models: Path, tmp_path: Path, refused: Refused
+) -> None:
+    package = make_declared(tmp_path / "net", 'format = "onnx"\nfile = "m.onnx"', f"size = {SIDE}\n{its_input}")
+    cast = [("Cast", None, {"to": TensorProto.FLOAT})]
+    onnx.save(fronted(models / "whole.onnx", "given", kind, ("n", 3, SIDE, SIDE), cast), package / "m.onnx")
+    assert refused(package) == ("model", f"m.onnx: expected an input of type {got}")
+
+
+def test_operators_that_there_are_not(models: Path, tmp_path: Path, refused: Refused) -> None:
+    package = make_declared(tmp_path / "net", 'format = "onnx"\nfile = "m.onnx"')
+    model = linear(["n", 3, SIDE, SIDE])
+    model.graph.node[0].op_type = "NoSuchThing"
+    onnx.save(model, package / "m.onnx")
+    assert refused(package)[1] == "m.onnx: expected operators that ONNX Runtime has, got NoSuchThing"
+
+
+@pytest.mark.parametrize("given", [None, b"\0" * 100])
+def test_external_data_that_is_not_there(given: bytes | None, models: Path, tmp_path: Path, refused: Refused) -> None:
+    package = make_declared(tmp_path / "net", 'format = "onnx"\nfile = "m.onnx"')
+    shutil.copy(models / "m.onnx", package)
+    if given is not None:
+        (package / "m.onnx.data").write_bytes(given)
+    kind, said = refused(package)
+    assert kind == "model"
+    if given is None:
+        assert said == (
+            "m.onnx: expected its external data m.onnx.data beside it, or one file: "
+            "torch.onnx.export(external_data=False), got no such file"
+        )
+    else:
+        assert re.fullmatch(r"m.onnx: expected all of its external data, got less than \S+ needs", said), said
+
+
+@pytest.mark.parametrize("form", ["onnx", "torch.export", "openvino"])
+def test_a_fixed_axis_where_the_package_says_batch(form: str, models: Path, tmp_path: Path, refused: Refused) -> None:
+    import openvino
+
+    name = {"onnx": "m.onnx", "torch.export": "m.pt2", "openvino": "m.xml"}[form]
+    package = make_declared(tmp_path / "net", f'format = "{form}"\nfile = "{name}"', rest="batch = 4")
+    if form == "torch.export":
+        net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * SIDE * SIDE, 6))
+        torch.export.save(torch.export.export(net, (torch.zeros(1, 3, SIDE, SIDE),)), package / name)
+    else:
+        onnx.save(linear([1, 3, SIDE, SIDE]), package / "m.onnx")
+    if form == "openvino":
+        openvino.save_model(openvino.convert_model(package / "m.onnx"), package / name)
+    wanted = (
+        f"{name}: expected a network that takes 2 x 3 x {SIDE} x {SIDE} (a free first axis, or batch = 1 in place of 4)"
+    )
+    assert refused(package) == ("model", f"{wanted}, got one that takes 1 at once")
+
+
+def test_programs_of_another_signature(tmp_path: Path, refused: Refused) -> None:
+    class Odd(torch.nn.Module):
+        def forward(self, pixels: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+            return pixels.mean((2, 3)) * other
+
+    class Pair(torch.nn.Module):
+        def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return pixels.mean((2, 3)), pixels * 2
+
+    pixels = torch.zeros(1, 3, SIDE, SIDE)
+    says = []
+    for number, program in enumerate(
+        [(Odd(), (pixels, torch.ones(3))), (Pair(), (pixels,)), (torch.nn.Flatten(), (pixels[..., :8, :8],))]
+    ):
+        package = make_declared(tmp_path / f"net{number}", 'format = "torch.export"\nfile = "m.pt2"')
+        torch.export.save(torch.export.export(*program), package / "m.pt2")
+        says.append(refused(package)[1].partition(": ")[2])
+    assert says == [
+        "expected a program of one input, got one of more or of others",
+        "expected a network that returns one tensor, got tuple",
+        f"expected a network that takes 1 x 3 x {SIDE} x {SIDE}, got Guard failed: input.size()[2] == 8",
+    ]
+
+
+ARCHITECTURES = {"table": "net.yaml", "torchvision": "squeezenet1_1", "timm": "mobilenetv3_small_050"}
+
+
+def with_weights(folder: Path, form: str, architecture: str, data: bytes | None = None, classes: int = 6) -> Path:
+    """A package of a named architecture with random weights for so many classes, or with these bytes as weights."""
+    package = make_declared(folder, f'format = "{form}"\narchitecture = "{architecture}"', "size = 64")
+    (package / "net.yaml").write_text(TABLE)
+    (package / "weights").mkdir()
+    (package / "weights" / "exam.json").write_text(json.dumps({"classes": CLASSES}))
+    file = package / "weights" / "exam.safetensors"
+    if data is not None:
+        file.write_bytes(data)
+    else:
+        net = declared_network(Model(form, architecture=ARCHITECTURES[form]), classes, package)  # type: ignore[arg-type]
+        save_file({name: value.contiguous() for name, value in net.state_dict().items()}, file)
+    return package
+
+
+@pytest.mark.parametrize("form", ARCHITECTURES)
+def test_weights_of_another_network(form: str, tmp_path: Path, refused: Refused) -> None:
+    name, other = ARCHITECTURES[form], tmp_path / "other.safetensors"
+    assert re.fullmatch(
+        rf"weights.safetensors: expected the weights of {name}, got \S+ of \(4, .*\) for \(6, .*\) and 1 more",
+        refused(with_weights(tmp_path / "four", form, name, classes=4))[1],
+    )
+    save_file({"first.weight": torch.zeros(2)}, other)
+    kind, said = refused(with_weights(tmp_path / "net", form, name, other.read_bytes()))
+    assert kind == "model"
+    assert re.fullmatch(rf"weights.safetensors: expected the weights of {name}, got no \S+ and \d+ more", said), said
+
+
+@pytest.mark.parametrize("form", ARCHITECTURES)
+def test_weights_that_are_a_pickle(form: str, tmp_path: Path, refused: Refused) -> None:
+    torch.save({"w": torch.zeros(2)}, tmp_path / "net.pth")
+    for number, data in enumerate([pickle.dumps({"w": 1}), (tmp_path / "net.pth").read_bytes()]):
+        assert refused(with_weights(tmp_path / f"net{number}", form, ARCHITECTURES[form], data)) == (
+            "model",
+            "weights.safetensors: expected safetensors, got a pickle, which may run code: "
+            "write it with safetensors.torch.save_file",
+        )
+
+
+def test_weights_that_are_cut_off(tmp_path: Path, refused: Refused) -> None:
+    whole = with_weights(tmp_path / "whole", "table", "net.yaml") / "weights" / "exam.safetensors"
+    for number, data in enumerate([whole.read_bytes()[:-100], whole.read_bytes()[:50], b""]):
+        kind, said = refused(with_weights(tmp_path / f"net{number}", "table", "net.yaml", data))
+        assert kind == "model"
+        assert said.startswith("weights.safetensors: expected safetensors, got Error while deserializing header: ")
+
+
+@pytest.mark.parametrize(
+    ("form", "name", "expected"),
+    [
+        ("torchvision", "shufflenet_v9", r"a classifier of torchvision [\d.]+"),
+        ("torchvision", "fasterrcnn_resnet50_fpn", r"a classifier of torchvision [\d.]+"),
+        ("timm", "no_such_net", r"a model of timm [\d.]+"),
+        ("table", "other.yaml", "a file of blocks in the package"),
+        ("table", "../net.yaml", "a file of blocks in the package"),
+    ],
+)
+def test_an_unknown_architecture(form: str, name: str, expected: str, tmp_path: Path, refused: Refused) -> None:
+    kind, said = refused(with_weights(tmp_path / "net", form, name, b""))
+    assert kind == "model"
+    assert re.fullmatch(rf"\[model\] architecture: expected {expected}, got '{re.escape(name)}'", said), said
+
+
+def test_a_table_that_is_none(tmp_path: Path, refused: Refused) -> None:
+    for number, (text, says) in enumerate(
+        [
+            ("blocks: [3]", "net.yaml: blocks[0]: expected object, got int"),
+            (
+                "blocks: [{kind: conv, kernel: 3, out: 900000000, activation: relu}]",
+                "expected one that can be built, got ",
+            ),
+        ]
+    ):
+        package = with_weights(tmp_path / f"net{number}", "table", "net.yaml", b"")
+        (package / "net.yaml").write_text(text)
+        assert says in refused(package)[1]
