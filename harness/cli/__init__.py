@@ -14,6 +14,7 @@ from harness.cli import (
     board,
     doctor,
     dueling,
+    exporting,
     judging,
     organising,
     packages,
@@ -34,6 +35,7 @@ app = typer.Typer(
 app.add_typer(preparing.app, name="prepare")
 app.command("evaluate")(judging.evaluate)
 app.command("train")(training.train)
+app.command("export")(exporting.export)
 app.command("predict")(predicting.predict)
 app.add_typer(doctor.app, name="doctor")
 app.command("duel")(dueling.duel)
@@ -49,24 +51,29 @@ app.command("freeze")(organising.freeze)
 app.command("new")(packages.new)
 app.command("score")(packages.score)
 
-INTERRUPTED, TERMINATED = 130, 143
+INTERRUPTED = 130
+_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # exit codes 130, 143, 129
 _LONG = 2000  # characters of an error's line
 # The base of typer's own errors, whether typer brings its own click or uses the one that is installed.
 _ClickException: type[Exception] = typer.BadParameter.__mro__[2]
 
 
 def main() -> None:
-    """Runs the command line and exits: 0, an error's code (see harness.errors), 130 for Ctrl-C, 143 for SIGTERM."""
+    """Runs the command line and exits: 0, an error's code (see harness.errors), 128 + a signal that stopped it."""
     stopped = []
+    taken = [number for number in _STOPS if signal.getsignal(number) is not signal.SIG_IGN]  # not what nohup ignores
 
     def stop(number: int, frame: FrameType | None) -> None:
-        """A timeout or a CI's stop goes the way of a Ctrl-C, so that nothing is lost."""
+        """A stop, a closed terminal and a Ctrl-C go one way, once: what ends then is not ended in the middle."""
+        for each in taken:
+            signal.signal(each, signal.SIG_IGN)
         stopped.append(number)
         signal.default_int_handler(number, frame)
 
-    signal.signal(signal.SIGTERM, stop)
+    for number in taken:
+        signal.signal(number, stop)
     code = run(sys.argv[1:])
-    sys.exit(TERMINATED if stopped and code == INTERRUPTED else code)
+    sys.exit(128 + stopped[0] if stopped and code == INTERRUPTED else code)
 
 
 def run(arguments: list[str]) -> int:

@@ -1,5 +1,6 @@
 """harness duel: two packages against each other, with gates for CI."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,9 +21,10 @@ from harness.cli.project import DUELS, data_folder, note, read_rules
 if TYPE_CHECKING:
     from harness.checkup import Habits
     from harness.judge.schedule import Plan
+    from harness.record import Record
     from harness.rules import Rules
 
-_GATED, _LOOKED = 0.95, 0.8  # how sure a difference is to be seen
+_GATED, LOOKED = 0.95, 0.8  # how sure a difference is to be seen
 
 
 def duel(
@@ -54,14 +56,20 @@ def duel(
     packages = staging.find(root, first), staging.find(root, second)
     folder = data_folder(root, data)
     wanted = Wanted(*packages, folder, device, isolation, weights_of, weights_of, rival=True)
+    record, path = fought(root, rules, wanted, difference, _GATED if timed else LOOKED)
+    assert record.result is not None
+    print(duel_text(record, gates, difference))
+    print(f"  record      {path.relative_to(root)}")
+    return exit_code([judged(its, record.result) for its in gates])
+
+
+def fought(root: Path, rules: "Rules", wanted: Wanted, difference: float, power: float) -> "tuple[Record, Path]":
+    """Runs a duel of enough passes to see the relative time difference, `power` sure; its record and where that is."""
     with opened(root, rules, wanted) as job, with_submission(job, wanted) as both:
         known = habits_here(root, both)
-        plan = to_see(difference, _GATED if timed else _LOOKED, known, rules)
+        plan = to_see(difference, power, known, rules)
         outcome, path = judged_here(root, both, plan, known, DUELS)
-    assert outcome.record.result is not None
-    print(duel_text(outcome.record, gates, difference))
-    print(f"  record      {path.relative_to(root)}")
-    return exit_code([judged(its, outcome.record.result) for its in gates])
+    return outcome.record, path
 
 
 def to_see(difference: float, power: float, known: "Habits", rules: "Rules") -> "Plan":

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    submission: Annotated[str, typer.Argument(help="A package with a model.py and a recipe: its folder, or its name.")],
+    submission: Annotated[str, typer.Argument(help="A package with a network and a recipe: its folder, or its name.")],
     data: Annotated[str | None, typer.Option(help="A data set. Default: the only one that is prepared.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Default: the recipe's.", min=1)] = None,
     start_from: Annotated[

@@ -6,9 +6,7 @@ weights/<data>.safetensors holds the best weights so far, after each epoch that 
 """
 
 import copy
-import importlib.util
-import sys
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -29,6 +27,7 @@ from harness.data.weights import WeightsInfo, read_info, write_weights
 from harness.errors import DataError, SubmissionError
 from harness.lab.augment import Key, TrainingPictures
 from harness.lab.checkpoint import checkpoint_path, epochs_in, read_checkpoint, write_checkpoint
+from harness.lab.networks import trainable
 from harness.lab.recipe import Recipe
 from harness.metrics import Ints, confusion_matrix, macro_f1
 from harness.nets.preprocess import batch, normalised
@@ -58,7 +57,7 @@ class Epoch(NamedTuple):
 
 
 def train(package: Path, store: Store, recipe: Recipe, fresh: bool = False) -> Generator[Step | Epoch, None, None]:
-    """Fits model.py's build(classes) to the training split, keeps the weights best on validation, writes them.
+    """Fits the package's network to the training split, keeps the weights best on validation, writes them.
 
     Goes on after the last epoch of a stopped fit, unless `fresh`. Raises SubmissionError for what is wrong with the
     package or where the stopped fit is of another recipe, data or network; DataError for unfit data.
@@ -72,7 +71,7 @@ def train(package: Path, store: Store, recipe: Recipe, fresh: bool = False) -> G
 
     # Network, loss, optimiser
     torch.manual_seed(recipe.seed)
-    net = build(package, len(manifest.classes)).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = trainable(package, len(manifest.classes), recipe.size).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     shift = logit_shift(labels, len(manifest.classes), recipe).to(device)
     optimiser = SGD(net.parameters(), recipe.max_lr, recipe.momentum, weight_decay=recipe.weight_decay)
     schedule = OneCycleLR(
@@ -135,7 +134,7 @@ def train(package: Path, store: Store, recipe: Recipe, fresh: bool = False) -> G
 
 def epochs_done(package: Path, store: Store, recipe: Recipe) -> int:
     """How many epochs of this fit a checkpoint holds, 0 where there is none. Raises SubmissionError as `train` does."""
-    net = build(package, len(store.manifest.classes))
+    net = trainable(package, len(store.manifest.classes), recipe.size)
     state = read_checkpoint(checkpoint_path(package, store.manifest.name), _identity(recipe, store, net))
     return epochs_in(state["log"]) if state else 0
 
@@ -191,32 +190,6 @@ def warm_up(share: float, steps: int) -> float:
     (0.05, 0.1, 0.05)
     """
     return max(share, 2 / steps) if steps > 2 else share
-
-
-def build(package: Path, classes: int) -> nn.Module:
-    """The package's network with random weights: its model.py's build(classes), run in this process.
-
-    Raises SubmissionError where there is no such function or it returns no module.
-    """
-    path = package / "model.py"
-    spec = importlib.util.spec_from_file_location("model", path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise SubmissionError(f"{package.name}: expected model.py with build(classes), got none", kind="model")
-    sys.path.insert(0, str(package))  # a model.py may import what lies beside it
-    try:
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(package))
-    entry: Callable[[int], object] | None = getattr(module, "build", None)
-    net = entry(classes) if callable(entry) else None
-    if not isinstance(net, nn.Module):
-        raise SubmissionError(
-            f"{package.name}: expected build(classes) in model.py to return a torch module, "
-            f"got {'no such function' if entry is None else type(net).__name__}",
-            kind="model",
-        )
-    return net
 
 
 def logit_shift(labels: Ints, classes: int, recipe: Recipe) -> Tensor:

@@ -19,11 +19,11 @@ from harness.data.weights import read_info
 from harness.errors import DataError, SubmissionError
 from harness.lab.augment import Key, TrainingPictures
 from harness.lab.checkpoint import checkpoint_path
+from harness.lab.networks import build
 from harness.lab.recipe import Recipe, parse
 from harness.lab.train import (
     Epoch,
     as_stored,
-    build,
     epochs_done,
     load_start,
     logit_shift,

@@ -9,7 +9,7 @@ from fvcore.nn import FlopCountAnalysis
 from torch import nn
 
 from harness.errors import SubmissionError
-from harness.lab.train import build
+from harness.lab.networks import build
 from harness.nets.build import network
 from harness.nets.preprocess import MEAN, STD, batch, normalised, square
 from harness.nets.table import parse

@@ -1,0 +1,284 @@
+"""`harness export`: a trained network as a package without Python, checked before it is kept.
+
+Over all validation crops the written file's scores are compared with the network's, and the labels of both packages
+by the road that `harness evaluate` takes, preprocessing included. An int8 export is not held to that: its F1 is said.
+"""
+
+import contextlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from harness.atomic import machine
+from harness.data.store import Store
+from harness.data.weights import WeightsInfo, read_info
+from harness.errors import DataError, SubmissionError, UsageError
+from harness.formats import FORMATS, FormatName, Input, Model, declared
+from harness.lab.networks import build
+from harness.lab.programs import Target, folded, write
+from harness.lab.quantise import CALIBRATION_CROPS, quantise
+from harness.metrics import Ints, confusion_matrix, macro_f1
+from harness.staging import read_manifest
+from harness.submission import MANIFEST, Manifest
+from harness.wire import Reason
+from harness.worker.package import Failed
+from harness.worker.pixels import preparing
+from harness.worker.runtimes import RUNTIMES
+
+LEAST_AGREEMENT = 0.999  # of the validation crops' labels
+LARGEST_DIFFERENCE = 1e-3  # of a score, absolute
+_BATCH = 32
+_README = "README.md"
+
+Answers = Callable[[Path], Ints]  # a package's labels of the validation crops, by the road that `evaluate` takes
+
+
+class Source(NamedTuple):
+    """What is exported: a package's network with its weights for a data set, in evaluation mode."""
+
+    package: Path
+    manifest: Manifest
+    net: nn.Module  # (n, *input.shape()) -> scores (n, classes)
+    input: Input
+    info: WeightsInfo
+
+
+class Order(NamedTuple):
+    """What is to be written."""
+
+    to: Target
+    folder: Path  # of the new package; its name is the package's
+    int8: bool = False  # ONNX alone
+    fresh: bool = False  # an earlier export there is replaced, its README.md kept
+
+
+class Checked(NamedTuple):
+    """How far the export answers like the package, over the validation crops."""
+
+    crops: int
+    agreement: float  # share of equal labels
+    largest_difference: float  # of any score; of an int8 export before it was quantised
+    f1: float  # validation macro F1 of the package
+    exported_f1: float
+
+
+class Exported(NamedTuple):
+    """What was written."""
+
+    folder: Path
+    size_bytes: int  # of the model's files
+    checked: Checked
+    not_folded: str | None  # why the batch norms are still there
+
+
+def export(source: Source, store: Store, order: Order, answers: Answers) -> Exported:
+    """Writes the new package, checked.
+
+    Raises SubmissionError where the network cannot be exported or the export does not answer like it (kind "export"),
+    UsageError where the folder is there, DataError without crops to check or to calibrate with. Nothing is left then.
+    """
+    _refuse_taken(order, source.package)
+    _refuse_no_crops(store, order)
+    before = answers(source.package)
+    with _beside(order.folder) as partial:
+        path = _described(partial, source, store, order)
+        net, not_folded = folded(source.net)
+        try:
+            write(net, order.to, path, source.input)
+            difference = largest_difference(source, store, order.to, path)
+        except Failed as failed:
+            raise SubmissionError(f"{source.package.name}: {failed}", kind="export") from failed
+        if order.int8 and difference <= LARGEST_DIFFERENCE:
+            quantise(path, source.input, store)
+        checked = _compared(store, before, answers(partial), difference)
+        _refuse_different(order, checked)
+        size = sum(file.stat().st_size for file in path.parent.iterdir() if file.suffix != ".json")
+        _keep(partial, order.folder)
+    return Exported(order.folder, size, checked, not_folded)
+
+
+def opened(package: Path, store: Store) -> Source:
+    """The package's trained network. Raises SubmissionError where it has none, or does not say what it takes."""
+    manifest, data = read_manifest(package), store.manifest.name
+    path = package / "weights" / f"{data}.safetensors"
+    net = build(package, len(store.manifest.classes))
+    if manifest.input is None and manifest.recipe is None:
+        raise SubmissionError(
+            f"{package.name}: expected [input] in {MANIFEST} or a recipe of `harness train`, got neither; add [input] "
+            'with the size, mean and std that its network takes (or type = "uint8")',
+            kind="export",
+        )
+    if not path.is_file():
+        raise SubmissionError(
+            f"{package.name}: no weights for {data}: expected weights/{path.name}; train it on {data} first",
+            kind="weights",
+        )
+    info = read_info(path.with_suffix(".json"))
+    try:
+        net.load_state_dict(load_file(path))  # float16 on disk, float32 here
+    except (OSError, SafetensorError, RuntimeError) as error:
+        said = " ".join(str(error).split())[:400]
+        raise SubmissionError(f"{path}: expected its network's weights, got {said}", kind="weights") from error
+    net.eval().to(memory_format=torch.channels_last)
+    return Source(package, manifest, net, manifest.input or _trained_input(package, info), info)
+
+
+def _trained_input(package: Path, info: WeightsInfo) -> Input:
+    size = info.recipe.get("size")
+    if not isinstance(size, int) or size < 1:
+        raise SubmissionError(
+            f"{package.name}: expected size in the recipe of weights/*.json, got {size}; add [input] to {MANIFEST}",
+            kind="weights",
+        )
+    return Input(size)
+
+
+def _refuse_taken(order: Order, package: Path) -> None:
+    """Raises UsageError where the folder is there; `fresh` replaces an export alone, never what someone wrote."""
+    folder, name = order.folder, order.folder.name
+    if not folder.exists() and not folder.is_symlink():
+        return
+    if not order.fresh:
+        raise UsageError(f"{name}: expected a new name, it is there already; --fresh replaces it, --name names another")
+    infos = [path.read_text(errors="replace") for path in (folder / "weights").glob("*.json")]
+    if folder.resolve() == package.resolve() or not infos or not all('"exported_from"' in text for text in infos):
+        raise UsageError(f"{name}: expected an earlier export to replace, got another package; --name names a new one")
+
+
+def _refuse_no_crops(store: Store, order: Order) -> None:
+    name, crops = store.manifest.name, store.manifest.crops
+    if not crops["val"]:
+        raise DataError(f"{name}: expected validation crops to check the export with, got none; prepare it with some")
+    if order.int8 and not crops["train"]:
+        raise DataError(
+            f"{name}: expected training crops, got none: int8 without calibration data; remove {store.path} and "
+            "prepare it whole"
+        )
+
+
+# Writing
+
+
+@contextlib.contextmanager
+def _beside(folder: Path) -> Iterator[Path]:
+    """A hidden folder beside it, gone at the end unless it was renamed. Raises MachineError."""
+    with machine(folder.parent):
+        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        partial.chmod(0o755)
+    try:
+        yield partial
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _described(package: Path, source: Source, store: Store, order: Order) -> Path:
+    """Writes all of a package but its model; where that goes."""
+    weights = package / "weights"
+    settings = {"exported_from": source.manifest.name}
+    if order.int8:
+        crops = min(CALIBRATION_CROPS, store.manifest.crops["train"])
+        settings["quantised"] = f"int8, calibrated on {crops} training crops"
+    info = msgspec.structs.replace(source.info, recipe={**source.info.recipe, **settings})
+    with machine(package):
+        weights.mkdir()
+        text = manifest_text(order.folder.name, source.manifest, order.to, source.input)
+        (package / MANIFEST).write_text(text, encoding="utf-8")
+        said = msgspec.json.format(msgspec.json.encode(info), indent=1) + b"\n"
+        (weights / f"{store.manifest.name}.json").write_bytes(said)
+    return weights / f"{store.manifest.name}{FORMATS[order.to].endings[0]}"
+
+
+def manifest_text(name: str, its: Manifest, to: FormatName, taken: Input) -> str:
+    """The submission.toml of an export.
+
+    >>> print(manifest_text("mine_onnx", Manifest("mine"), "onnx", Input(96, type="uint8")))
+    name = "mine_onnx"
+    description = "mine, exported to onnx"
+    <BLANKLINE>
+    [model]
+    format = "onnx"
+    <BLANKLINE>
+    [input]
+    size = 96
+    pad = true
+    layout = "NCHW"
+    resize = "bilinear"
+    type = "uint8"
+    <BLANKLINE>
+    """
+    said = {"name": name, "authors": its.authors, "description": f"{its.name[:100]}, exported to {to}"}
+    lines = [f"{key} = {_toml(value)}" for key, value in said.items() if value]
+    lines += [f"batch = {its.batch}"] if its.batch > 1 else []
+    height, width = taken.sides()
+    values = msgspec.to_builtins(taken) | {"size": height if height == width else [height, width]}
+    for key in ("mean", "std") if taken.type == "uint8" else ():
+        del values[key]
+    lines += ["", "[model]", f"format = {_toml(to)}", "", "[input]"]
+    return "\n".join([*lines, *(f"{key} = {_toml(value)}" for key, value in values.items())]) + "\n"
+
+
+def _toml(value: object) -> str:
+    """Printable strings, numbers, truth values and lists of them are written as in JSON."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _keep(partial: Path, folder: Path) -> None:
+    """Gives the new package its name; of an earlier export there, the README.md stays."""
+    with machine(folder):
+        if folder.exists():
+            if (folder / _README).is_file():
+                shutil.copy(folder / _README, partial / _README)
+            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+            folder.replace(old)
+            partial.replace(folder)
+            shutil.rmtree(old)
+        else:
+            partial.replace(folder)
+
+
+# Checking
+
+
+def largest_difference(source: Source, store: Store, to: Target, path: Path) -> float:
+    """Of the written file's scores from the network's, over all validation crops. Raises Failed."""
+    its = msgspec.structs.replace(declared(Model(to), source.input, source.manifest.batch), file=str(path))
+    run = RUNTIMES[to](its, "cpu", torch.get_num_threads())
+    prepare, crops, largest = preparing(source.input), store.crops("val"), 0.0
+    for start in range(0, len(crops), _BATCH):
+        pixels = prepare([crops[i] for i in range(start, min(start + _BATCH, len(crops)))])
+        with torch.inference_mode():
+            expected = source.net(torch.from_numpy(pixels)).numpy()
+        got = run(pixels)
+        if got.shape != expected.shape:
+            raise Failed(Reason.MODEL, f"expected scores of shape {expected.shape}, got {got.shape}")
+        # What is no number differs as much as can be.
+        largest = max(largest, float(np.nan_to_num(np.abs(got - expected), nan=np.inf).max()))
+    return largest
+
+
+def _compared(store: Store, before: Ints, after: Ints, difference: float) -> Checked:
+    labels, classes = store.training_labels("val").labels, len(store.manifest.classes)
+    ours, theirs = (float(macro_f1(confusion_matrix(labels, answers, classes))) for answers in (before, after))
+    return Checked(len(labels), float(np.mean(before == after)), difference, ours, theirs)
+
+
+def _refuse_different(order: Order, checked: Checked) -> None:
+    agrees = order.int8 or checked.agreement >= LEAST_AGREEMENT
+    if agrees and checked.largest_difference <= LARGEST_DIFFERENCE:
+        return
+    raise SubmissionError(
+        f"{order.folder.name}: expected equal labels for {LEAST_AGREEMENT:.1%} of {checked.crops} validation crops and "
+        f"scores within {LARGEST_DIFFERENCE:g}, got {checked.agreement:.2%} and {checked.largest_difference:.2g} with "
+        f"{order.to}; nothing is written",
+        kind="export",
+    )

@@ -1,0 +1,88 @@
+"""From a torch network to a file that a runtime of harness.worker.runtimes loads: traced once, then written."""
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import nn
+
+from harness.formats import Input
+from harness.wire import Reason
+from harness.worker.package import Failed
+
+Target = Literal["onnx", "torch.export", "openvino"]
+Program = torch.export.ExportedProgram
+_INPUT, _OUTPUT = "crops", "scores"  # their names in an ONNX file
+
+
+def write(net: nn.Module, to: Target, path: Path, its: Input) -> None:
+    """Writes a network of (n, *its.shape()) of its.type, with n free. Raises Failed where that cannot be done."""
+    example = torch.zeros((2, *its.shape()), dtype=getattr(torch, its.type))
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # of the exporters, about themselves
+        try:
+            program = torch.export.export(net, (example,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
+        except Exception as error:
+            expected = f"a network of n x {its.shape()} that torch.export traces with n free"
+            raise _failed(expected, error) from error
+        try:
+            WRITERS[to](program, path, its)
+        except Exception as error:
+            raise _failed(f"a network that can be written as {to}", error) from error
+
+
+def folded(net: nn.Module) -> tuple[nn.Module, str | None]:
+    """A copy with its batch norms folded into the convolutions before them; else the network, and why it stays so.
+
+    Most runtimes fold, too; torch.export's does not.
+    """
+    from torch.fx.experimental.optimization import fuse  # noqa: PLC0415 (loads much of torch)
+
+    try:
+        return fuse(net).eval(), None
+    except Exception as error:  # noqa: BLE001 (whatever tracing a stranger's network raises)
+        return net, _said(error)
+
+
+def _onnx(program: Program, path: Path, _: Input) -> None:
+    """One file, without external data."""
+    torch.onnx.export(
+        program,
+        (),
+        path,
+        dynamo=True,
+        external_data=False,
+        input_names=[_INPUT],
+        output_names=[_OUTPUT],
+        verbose=False,
+    )
+
+
+def _program(program: Program, path: Path, _: Input) -> None:
+    torch.export.save(program, path)
+
+
+def _openvino(program: Program, path: Path, its: Input) -> None:
+    """In float32, every side but the number of crops fixed."""
+    import openvino  # noqa: PLC0415 (an extra)
+
+    model = openvino.convert_model(program)
+    model.reshape([-1, *its.shape()])
+    openvino.save_model(model, path, compress_to_fp16=False)
+
+
+WRITERS: dict[Target, Callable[[Program, Path, Input], None]] = {
+    "onnx": _onnx,
+    "torch.export": _program,
+    "openvino": _openvino,
+}
+
+
+def _failed(expected: str, error: Exception) -> Failed:
+    return Failed(Reason.MODEL, f"expected {expected}, got {_said(error)}")
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -1,0 +1,59 @@
+"""harness export, then check and evaluate what it wrote."""
+
+import json
+import re
+
+import pytest
+
+from tests.cli.conftest import Project
+
+
+@pytest.fixture
+def trained(project: Project) -> Project:
+    """The project with a small mbv3_cut, trained for two epochs."""
+    package = project.root / "submissions" / "mbv3_cut"
+    (package / "taco_im156.yaml").write_text("size: 32\nepochs: 2\nbatch: 16\nmax_lr: 0.05\n")
+    project.run("train", "mbv3_cut", "--data", "practice")
+    return project
+
+
+def test_an_export_is_judged_like_any_package(trained: Project) -> None:
+    said = trained.run("export", "mbv3_cut", "--to", "onnx").stdout
+    assert re.search(r"mbv3_cut_onnx: mbv3_cut as onnx, [\d,]+ bytes", said)
+    assert re.search(r"labels +100\.00% of \d+ validation crops as mbv3_cut's", said)
+    assert re.search(r"scores +within \d", said)
+    assert "harness evaluate mbv3_cut_onnx --data practice" in said
+    assert "ok    crop of 3000x2000" in trained.run("check", "mbv3_cut_onnx").stdout
+    assert "macro F1" in trained.run("evaluate", "mbv3_cut_onnx", "--budget", "1s").stdout
+    assert "it is there already; --fresh" in trained.error("export", "mbv3_cut", "--to", "onnx", code=2)
+    assert "mbv3_cut_onnx: " in trained.run("export", "mbv3_cut", "--to", "onnx", "--fresh").stdout
+
+
+def test_an_int8_export_says_what_it_loses_and_gains(trained: Project) -> None:
+    said = trained.run("export", "mbv3_cut", "--to", "onnx", "--int8", "--see", "90%").stdout
+    assert re.search(r"val F1 +\d\.\d{4}, mbv3_cut \d\.\d{4}", said)
+    assert "mbv3_cut_int8 against mbv3_cut on practice" in said
+    assert re.search(r"int8 +F1 [+-]\d\.\d{4} \(.*\); [\d.]+ times as fast", said)
+    record = re.search(r"record +(\S+)", said)
+    assert record is not None
+    assert json.loads((trained.root / record[1]).read_text())["baseline"]["name"] == "mbv3_cut"
+
+
+def test_what_cannot_be_exported_is_one_line(project: Project) -> None:
+    def error(*arguments: str, code: int) -> str:
+        return project.error("export", *arguments, code=code)
+
+    assert "no weights for practice" in error("mbv3_cut", "--to", "onnx", code=4)
+    assert "null: expected model.py with build(classes)" in error("null", "--to", "onnx", code=4)
+    assert "--int8: expected --to onnx, got openvino" in error("mbv3_cut", "--to", "openvino", "--int8", code=2)
+    assert "'--to': 'tflite' is not one of" in error("mbv3_cut", "--to", "tflite", code=2)
+    assert "--name: expected a plain name" in error("mbv3_cut", "--to", "onnx", "--name", "../up", code=2)
+
+
+def test_what_is_not_installed_is_named_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    from harness.cli.exporting import To, check_tools
+    from harness.errors import MachineError
+
+    monkeypatch.setattr("harness.submission.unmet_of", lambda requires: [f"{requires[-1]} (not installed)"])
+    with pytest.raises(MachineError, match=r"onnxscript>=0\.5 \(not installed\); pip install 'onnxscript>=0\.5'$"):
+        check_tools(To.onnx)
