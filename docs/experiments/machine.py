@@ -255,7 +255,7 @@ def gate(bench: Bench, options: argparse.Namespace) -> str:
     base = spinning(str(options.spin))
     for name, code, count in (
         ("identical", base, options.count),
-        ("6 % slower", spinning(str(options.spin * 1.06)), max(options.count // 3, 1)),
+        ("6 % slower", spinning(str(options.spin * 1.06)), options.slow or max(options.count // 3, 1)),
     ):
         verdicts = []
         for _ in range(count):
@@ -314,6 +314,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=10)
     parser.add_argument("--passes", type=int, default=5)
     parser.add_argument("--spin", type=int, default=2000)
+    parser.add_argument("--slow", type=int, default=0, help="runs of the gate's slower code; a third of --count")
     parser.add_argument("--eager", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
