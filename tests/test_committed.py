@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness import paths, records, rules
+from harness.decisions import standing
 from harness.derive import derive
 from harness.report.against import same_run
 from harness.report.files import board_files
@@ -28,7 +29,8 @@ def test_the_committed_boards_are_those_of_the_committed_records() -> None:
     found, problems = records.read_all(FOLDER / "records")
     assert problems == ()
     assert len(found) == len(RECORDS)
-    for name, text in board_files(boards(found, RULES)).items():
+    decided = standing(records.read_decisions(FOLDER))
+    for name, text in board_files(boards(found, RULES, decided)).items():
         assert (FOLDER / name).read_bytes() == text.encode(), (
             f"{name}: write it again with `harness leaderboard --write`"
         )
