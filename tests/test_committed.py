@@ -30,7 +30,7 @@ def test_the_committed_boards_are_those_of_the_committed_records() -> None:
     assert problems == ()
     assert len(found) == len(RECORDS)
     decided = standing(records.read_decisions(FOLDER))
-    for name, text in board_files(boards(found, RULES, decided)).items():
+    for name, text in board_files(boards(found, RULES, decided=decided)).items():
         assert (FOLDER / name).read_bytes() == text.encode(), (
             f"{name}: write it again with `harness leaderboard --write`"
         )
