@@ -43,12 +43,15 @@ def load(device):
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Under pytest-xdist: a file's tests in one process, which makes its fixtures once; the command line's too.
 
-    Their judges would wait for each other. Tests in cells share nothing.
+    Their judges would wait for each other. Tests in cells share nothing but the machine's shared memory, whose growth
+    counts: those that fill it are in one process.
     """
     for item in items:
         names = getattr(item, "fixturenames", ())
         if "project" in names:
             item.add_marker(pytest.mark.xdist_group("device"))
+        elif item.path.name in ("test_limits.py", "test_between.py", "test_hidden.py"):
+            item.add_marker(pytest.mark.xdist_group("shared memory"))
         elif not {"cell", "strong", "court"} & set(names):
             item.add_marker(pytest.mark.xdist_group(str(item.path)))
 

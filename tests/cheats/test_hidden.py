@@ -99,6 +99,13 @@ def without_tables(real: Callable[..., int | None]) -> Callable[..., int | None]
     return lambda pid, file, names: 0 if names == (b"VmPTE:",) else real(pid, file, names)
 
 
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests beside this one make shared memory, whose growth on the whole machine counts."""
+    monkeypatch.setattr(processes, "shared_memory", lambda: 0)
+
+
+@pytest.mark.usefixtures("alone")
 def test_what_lies_unread_in_sockets_is_memory(strong: Cell, monkeypatch: pytest.MonkeyPatch) -> None:
     tight = strong.with_limits(memory_mb=140)
     assert "expected at most 140 MiB" in tight.tried(SOCKETS)
@@ -106,6 +113,7 @@ def test_what_lies_unread_in_sockets_is_memory(strong: Cell, monkeypatch: pytest
     assert OPEN in tight.tried(SOCKETS)
 
 
+@pytest.mark.usefixtures("alone")
 def test_page_tables_are_memory(strong: Cell, monkeypatch: pytest.MonkeyPatch) -> None:
     tight = strong.with_limits(memory_mb=120)
     assert "expected at most 120 MiB" in tight.tried(TABLES)

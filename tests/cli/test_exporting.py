@@ -18,21 +18,22 @@ def trained(project: Project) -> Project:
 
 
 def test_an_export_is_judged_like_any_package(trained: Project) -> None:
-    said = trained.run("export", "mbv3_cut", "--to", "onnx").stdout
-    assert re.search(r"mbv3_cut_onnx: mbv3_cut as onnx, [\d,]+ bytes", said)
+    said = trained.run("export", "mbv3_cut", "--to", "onnx", "--name", "cut_out").stdout
+    assert re.search(r"cut_out: mbv3_cut as onnx, [\d,]+ bytes", said)
     assert re.search(r"labels +100\.00% of \d+ validation crops as mbv3_cut's", said)
     assert re.search(r"scores +within \d", said)
-    assert "harness evaluate mbv3_cut_onnx --data practice" in said
-    assert "ok    crop of 3000x2000" in trained.run("check", "mbv3_cut_onnx").stdout
-    assert "macro F1" in trained.run("evaluate", "mbv3_cut_onnx", "--budget", "1s").stdout
-    assert "it is there already; --fresh" in trained.error("export", "mbv3_cut", "--to", "onnx", code=2)
-    assert "mbv3_cut_onnx: " in trained.run("export", "mbv3_cut", "--to", "onnx", "--fresh").stdout
+    assert "harness evaluate cut_out --data practice" in said
+    assert "ok    crop of 3000x2000" in trained.run("check", "cut_out").stdout
+    assert "macro F1" in trained.run("evaluate", "cut_out", "--budget", "1s").stdout
+    again = ("export", "mbv3_cut", "--to", "onnx", "--name", "cut_out")
+    assert "it is there already; --fresh" in trained.error(*again, code=2)
+    assert "cut_out: " in trained.run(*again, "--fresh").stdout
 
 
 def test_an_int8_export_says_what_it_loses_and_gains(trained: Project) -> None:
-    said = trained.run("export", "mbv3_cut", "--to", "onnx", "--int8", "--see", "90%").stdout
+    said = trained.run("export", "mbv3_cut", "--to", "onnx", "--int8", "--see", "90%", "--name", "small").stdout
     assert re.search(r"val F1 +\d\.\d{4}, mbv3_cut \d\.\d{4}", said)
-    assert "mbv3_cut_int8 against mbv3_cut on practice" in said
+    assert "small against mbv3_cut on practice" in said
     assert re.search(r"int8 +F1 [+-]\d\.\d{4} \(.*\); [\d.]+ times as fast", said)
     record = re.search(r"record +(\S+)", said)
     assert record is not None
