@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DATA ?= embedded
 SUBMISSION ?= mbv3_cut
 
-.PHONY: evaluate test test-user setup bench regress gpu format scenes clean
+.PHONY: evaluate test retest test-user setup bench regress gpu format scenes clean
 .DEFAULT_GOAL := evaluate
 
 # Both sides' weights for the embedded data set come with the project.
@@ -24,6 +24,10 @@ test: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_WAIT_POLICY=PASSIVE OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup # none spins on the other's core
+
+# The tests that failed last, in one process; fails where none ran.
+retest: setup
+	$(BIN)/pytest --last-failed --last-failed-no-failures none
 
 setup: $(VENV)/installed
 
