@@ -59,7 +59,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[input]: how a crop becomes the network's input. Without it the worker does what `harness train` does."""
+    """[input]: how a crop becomes the network's input. All but `size` are what `harness train` does."""
 
     size: int | tuple[int, int]  # pixels a side, or height and width
     pad: bool = True  # keeps the crop's shape, centred, zeros around it; False: stretched

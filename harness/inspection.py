@@ -14,8 +14,8 @@ from harness.rules import Limits
 _DEPTH = 16  # folders within folders; far below what a path or a recursion bears
 _NAME_BYTES = 200  # of one name, so that a copy of it fits wherever it is made
 _MANIFEST_BYTES = 64 << 10
-# Names are printed, hashed and opened again: no controls, no marks that turn the direction of writing, no halves.
 _CACHES = ("__pycache__",)
+# Names are printed, hashed and opened again: no controls, no marks that turn the direction of writing, no halves.
 _NEVER = ("Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp")
 
 

@@ -1,6 +1,6 @@
 """What a package says of itself: submission.toml, strictly read. Pure: bytes in, values out."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib import metadata
 
 import msgspec
@@ -83,19 +83,13 @@ def check_requirements(manifest: Manifest) -> None:
     """Raises SubmissionError (kind "requires") naming every requirement that this environment does not meet."""
     unmet = unmet_of(manifest.requires)
     if unmet:
-        raise SubmissionError(
-            f"{manifest.name}: expected {', '.join(unmet)}; pip install {_quoted(unmet)}", kind="requires"
-        )
+        raise SubmissionError(f"{manifest.name}: {missing(unmet)}", kind="requires")
     if manifest.model is None:
         return
     form = FORMATS[manifest.model.format]
     unmet = unmet_of(form.requires)
     if unmet and not any(unmet_of([other]) == [] for other in form.instead):
-        raise SubmissionError(
-            f"{manifest.name}: format {manifest.model.format}: expected {', '.join(unmet)}; "
-            f"pip install {_quoted(unmet)}",
-            kind="requires",
-        )
+        raise SubmissionError(f"{manifest.name}: format {manifest.model.format}: {missing(unmet)}", kind="requires")
 
 
 def unmet_of(requires: Iterable[str]) -> list[str]:
@@ -119,8 +113,14 @@ def unmet_of(requires: Iterable[str]) -> list[str]:
     return unmet
 
 
-def _quoted(unmet: Iterable[str]) -> str:
-    return " ".join(f"'{text.split(' (')[0]}'" for text in unmet)
+def missing(unmet: Sequence[str]) -> str:
+    """What `unmet_of` found, and the command that installs it.
+
+    >>> missing(["no-such-thing>=2 (not installed)"])
+    "expected no-such-thing>=2 (not installed); pip install 'no-such-thing>=2'"
+    """
+    quoted = [f"'{text.split(' (')[0]}'" for text in unmet]
+    return f"expected {', '.join(unmet)}; pip install {' '.join(quoted)}"
 
 
 def check_classes(name: str, theirs: tuple[str, ...], data: str, ours: tuple[str, ...]) -> None:

@@ -85,11 +85,10 @@ def check_tools(to: To) -> None:
     """Raises MachineError with the command that installs what is missing."""
     from harness.errors import MachineError
     from harness.formats import FORMATS
-    from harness.submission import unmet_of
+    from harness.submission import missing, unmet_of
 
     if unmet := unmet_of((*FORMATS[to.value].requires, *_WRITTEN_BY.get(to, ()))):
-        install = " ".join(f"'{text.split(' (')[0]}'" for text in unmet)
-        raise MachineError(f"export to {to.value}: expected {', '.join(unmet)}; pip install {install}", kind="requires")
+        raise MachineError(f"export to {to.value}: {missing(unmet)}", kind="requires")
 
 
 def _new_name(name: str | None, default: str) -> str:
@@ -165,7 +164,7 @@ def _duelled(root: Path, rules: "Rules", wanted: Wanted, difference: float) -> s
 
 
 def _traded(record: "Record") -> str:
-    """Loss of F1 and gain of time, like "F1 -0.0100 (-0.0200 to 0.0000), time -25.0 % (…)"."""
+    """Loss of F1 and gain of time, like "F1 -0.0100 (-0.0200 to 0.0000); 1.25 times as fast"."""
     from harness.report.fields import with_ends
 
     assert record.result is not None

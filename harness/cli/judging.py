@@ -171,6 +171,7 @@ def check(
 ) -> None:
     """Try a submission in seconds: package, requirements, load, crops of odd sizes. No labels, no clock."""
     from harness import staging
+    from harness.formats import FORMATS
     from harness.judge.check import ODD_SIZES, check
     from harness.judge.machine import usable_cores
     from harness.judge.session import Setting, Staged
@@ -180,6 +181,9 @@ def check(
     root = project_root()
     rules = read_rules(root)
     package = staging.find(root, submission)
+    model = staging.read_manifest(package).model
+    if model is not None and (said := FORMATS[model.format].note) is not None:
+        note(f"note: {said}")
     target = staging.likely_target(package, data)
     if data is not None:
         target = target._replace(classes=open_data(data_folder(root, data)).manifest.classes)
