@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from harness import paths, rules, staging
+from harness.judge.bench import Pixels
 from harness.judge.evaluate import Exam
 from harness.judge.isolation import LEVELS, Sandbox, choose
-from harness.judge.measure import Pixels
 from harness.record import DataId
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -29,9 +29,9 @@ from scipy.special import ndtri, stdtr
 
 from harness import paths, rules, staging
 from harness.gate import judged, parse_gate
+from harness.judge.bench import Pixels
 from harness.judge.evaluate import Entry, Exam, Job, evaluate
 from harness.judge.isolation import choose
-from harness.judge.measure import Pixels
 from harness.judge.schedule import Exactly, Pilot, Plan
 from harness.record import DataId, Result
 from harness.stats import cautious_variance, passes_to_see

@@ -148,8 +148,8 @@ def open_exam(path: Path) -> "Exam":
 
     from harness.data.answers import open_test_labels
     from harness.errors import DataError
+    from harness.judge.bench import Pixels
     from harness.judge.evaluate import Exam
-    from harness.judge.measure import Pixels
     from harness.record import DataId
 
     store = open_data(path)

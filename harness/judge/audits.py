@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.errors import SubmissionError
+from harness.judge.bench import Bench
 from harness.judge.channel import Crop
-from harness.judge.measure import Bench
 from harness.judge.session import Session, Setting, Staged
 from harness.judge.zeroed import zeroed
 from harness.metrics import Ints

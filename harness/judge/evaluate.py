@@ -15,10 +15,11 @@ from harness.derive import derive
 from harness.errors import HarnessError, MachineError
 from harness.judge.audits import audit
 from harness.judge.awake import awake, prompt
+from harness.judge.bench import Bench, Pixels, Watch
 from harness.judge.clock import utc_now
 from harness.judge.isolation import Sandbox
 from harness.judge.machine import describe, usable_cores
-from harness.judge.measure import Bench, Measured, Pixels, Watch, measure
+from harness.judge.measure import Measured, measure
 from harness.judge.schedule import Budget, Plan
 from harness.judge.session import Setting, Staged
 from harness.metrics import Ints

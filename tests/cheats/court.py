@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.judge.bench import Pixels
 from harness.judge.evaluate import Entry, Exam, Job, Outcome, evaluate
-from harness.judge.measure import Pixels
 from harness.judge.schedule import Exactly
 from harness.rules import Rules
 from harness.staging import Target, staged

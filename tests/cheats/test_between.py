@@ -13,7 +13,7 @@ import pytest
 from harness import scratch
 from harness.derive import derive
 from harness.errors import HarnessError, SubmissionError
-from harness.judge import measure
+from harness.judge import bench
 from harness.judge.channel import Channel
 from harness.judge.session import Session
 from harness.sandbox import processes, seccomp
@@ -134,7 +134,7 @@ def test_every_pass_has_a_copy_of_its_own(court: Court, monkeypatch: pytest.Monk
     kept: list[object] = []
     monkeypatch.setattr(scratch, "remove", kept.append)  # else a number may be given again
     assert folders() == 3
-    monkeypatch.setattr(measure, "fresh", contextlib.nullcontext)
+    monkeypatch.setattr(bench, "fresh", contextlib.nullcontext)
     assert folders() == 1
 
 

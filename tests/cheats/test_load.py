@@ -5,7 +5,7 @@ import dataclasses
 import msgspec
 import pytest
 
-from harness.judge.measure import Bench
+from harness.judge.bench import Bench
 from tests.cheats.court import Court
 from tests.conftest import PREDICT
 

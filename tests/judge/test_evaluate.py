@@ -8,7 +8,7 @@ import pytest
 
 from harness.derive import derive
 from harness.errors import HarnessError, MachineError, SubmissionError
-from harness.judge import measure as measuring
+from harness.judge import bench as benches
 from harness.judge.evaluate import Entry, Exam, Job, Outcome, evaluate
 from harness.judge.isolation import Sandbox
 from harness.judge.schedule import Budget
@@ -120,10 +120,10 @@ def test_an_interrupted_run_has_a_record_too(
     make_package: MakePackage,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def interrupt(self: measuring.Bench, *_: object) -> None:
+    def interrupt(self: benches.Bench, *_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(measuring.Bench, "interleaved", interrupt)
+    monkeypatch.setattr(benches.Bench, "interleaved", interrupt)
     outcome = judge(make_package("a"), make_package("b"), exam, strongest, the_rules, target)
     assert outcome.record.status == "interrupted"
     assert isinstance(outcome.error, KeyboardInterrupt)
@@ -137,15 +137,15 @@ def test_a_fault_of_the_machine_is_tried_once_more(
     make_package: MakePackage,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    real, calls = measuring.Bench._interleaved, []
+    real, calls = benches.Bench._interleaved, []
 
-    def flaky(self: measuring.Bench, *arguments: object) -> object:
+    def flaky(self: benches.Bench, *arguments: object) -> object:
         calls.append(1)
         if len(calls) == 1:
             raise MachineError("no memory", kind="memory")
         return real(self, *arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(measuring.Bench, "_interleaved", flaky)
+    monkeypatch.setattr(benches.Bench, "_interleaved", flaky)
     outcome = judge(make_package("a"), make_package("b"), exam, strongest, the_rules, target)
     assert outcome.error is None
     assert len(calls) == len(outcome.record.result.log_ratios) + 1 if outcome.record.result else False
