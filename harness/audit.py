@@ -7,7 +7,8 @@ import numpy as np
 
 from harness.metrics import Floats, Ints, confusion_matrix, macro_f1
 from harness.outside import Mask
-from harness.record import Audit, Raw, RawAudit, RawPass
+from harness.raw import Raw, RawAudit, RawPass
+from harness.record import Audit
 from harness.stats import bootstrap_f1, t_critical
 
 _REMEMBERED = 0.7  # a crop's second showing in a row takes less than this of its first: its answer was kept

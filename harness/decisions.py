@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from harness.errors import DataError, misread
-from harness.record import Part
+from harness.raw import Part
 
 Kind = Literal["withdraw", "supersede", "freeze", "lift"]
 

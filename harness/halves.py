@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import DataError
-from harness.record import Half, Latency, Raw, RawAudit, RawLeg, RawPass, Result
+from harness.raw import Raw, RawAudit, RawLeg, RawPass
+from harness.record import Half, Latency, Result
 from harness.sentence import sentence
 from harness.stats import Interval
 

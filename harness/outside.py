@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.record import RawPass, RawSample, Windows
+from harness.raw import RawPass, RawSample
+from harness.record import Windows
 from harness.rules import Protocol
 
 Mask = NDArray[np.bool_]

@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from harness.errors import DataError, Owner
+from harness.raw import Part
 from harness.rules import Level
 from harness.stats import History, Interval
 
@@ -19,10 +20,6 @@ _MOST_PASSES, _LARGEST_LOG = 100_000, 50.0
 Scenario = Literal["stream", "batch"]
 Status = Literal["ok", "failed", "interrupted"]
 Half = Literal["all", "public", "private"]  # of the test crops
-
-
-class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A typed piece of a record: immutable, unknown fields refused."""
 
 
 class Package(Part, frozen=True):
@@ -139,6 +136,15 @@ class Audit(Part, frozen=True):
     zeroed_note: str  # what was zeroed, or why nothing was
 
 
+class Usage(Part, frozen=True):
+    """What each side took beside time."""
+
+    submission_batch: int  # crops a request; 1 in the stream scenario
+    baseline_batch: int
+    submission_peak_mb: int  # MiB resident at most, code included, of all its processes; the largest of all passes
+    baseline_peak_mb: int
+
+
 class Result(Part, frozen=True):
     """Every derived number of a run. Two uncertainties, never mixed: rerun (time, non-determinism), other photos."""
 
@@ -169,6 +175,7 @@ class Result(Part, frozen=True):
     summary: str  # all of it in a sentence
     flags: tuple[str, ...]  # see FLAGS in harness/derive.py
     audit: Audit | None = None
+    usage: Usage | msgspec.UnsetType = msgspec.UNSET  # unset where an older harness made the record: its digest holds
 
 
 class Record(Part, frozen=True, kw_only=True):
@@ -224,76 +231,6 @@ class BoardKey(Part, frozen=True, order=True):
         if self.half == "all":
             del said["half"]
         return hashlib.sha256(msgspec.json.encode(said)).hexdigest()
-
-
-class RawSample(Part, frozen=True):
-    """What the machine had spent when `pairs` pairs of blocks of a pass were done. All but `pairs` are counters."""
-
-    pairs: int
-    now_ns: int
-    own_ms: int  # processor time of the judge, the workers and all that they started
-    busy_ms: int  # of everything on this machine, all cores together
-    steal_ms: int  # taken by the hypervisor, all cores together
-    stalled_us: int  # that tasks waited for memory (pressure stall information)
-    throttled: int  # times that heat slowed the cores; ns of a GPU's throttling
-    suspended_ms: int  # that the machine slept
-
-
-class RawPass(Part, frozen=True):
-    """One pass: fresh processes, both sides on the same crops in the same order. Times in ns, floor included."""
-
-    first: Literal["submission", "baseline"]
-    blocks: tuple[int, ...]  # lengths, in order; their sum is the number of crops
-    crops: tuple[int, ...]  # numbers of test crops
-    submission_ns: tuple[int, ...]
-    baseline_ns: tuple[int, ...]
-    submission_labels: tuple[int, ...]
-    baseline_labels: tuple[int, ...]
-    samples: tuple[RawSample, ...] = ()  # the first before the first pair, then about one a second
-
-
-class RawLeg(Part, frozen=True):
-    """The baseline alone, in a fresh process, no other worker alive."""
-
-    crops: tuple[int, ...]
-    baseline_ns: tuple[int, ...]
-
-
-class RawFloor(Part, frozen=True):
-    """Round trips of a null that spins a known time, on a crop of the median size."""
-
-    dwell_ns: int
-    elapsed_ns: tuple[int, ...]
-
-
-class RawAudit(Part, frozen=True):
-    """Answers and times of the audits. Validation crops, but for the zeroed weights' test crops."""
-
-    fresh_ns: tuple[int, ...]  # a crop's first showing, after another one of its size
-    repeated_ns: tuple[int, ...]  # the same crop again, at once
-    single_labels: tuple[int, ...]
-    batch_labels: tuple[int, ...]  # of the same crops, several a request; empty where a batch failed
-    batch_failed: str | None
-    zeroed_crops: tuple[int, ...]
-    zeroed_labels: tuple[int, ...]  # empty where there are no weights to zero, or it fails without them
-    zeroed_note: str
-
-
-class Raw(Part, frozen=True):
-    """The raw file: enough to derive everything again without the data set."""
-
-    classes: tuple[str, ...]
-    labels: tuple[int, ...]  # true class of each test crop
-    photos: tuple[str, ...]  # photo that each test crop was cut from
-    splits: tuple[str, ...]  # "test-public" or "test-private"
-    baseline_f1: float | None  # frozen in the rules, None where not
-    seed: int  # of the bootstrap
-    passes: tuple[RawPass, ...]
-    alone: tuple[RawLeg, ...]
-    floor: tuple[RawFloor, ...]
-    history: History | None = None  # of this machine, as it was at the run
-    pilot: int = 0  # first passes, from which their number was fixed; 0: it was fixed without their times
-    audit: RawAudit | None = None
 
 
 def canonical(record: Record) -> bytes:

@@ -20,7 +20,8 @@ import msgspec
 from harness.atomic import add, alone, machine, read_bytes, replace, sync, temporary
 from harness.decisions import NOTHING, Decision, Standing, parse
 from harness.errors import DataError
-from harness.record import Raw, Record, decode, encode, seal
+from harness.raw import Raw
+from harness.record import Record, decode, encode, seal
 from harness.report.board import Board
 from harness.report.clean import slug
 from harness.report.files import FORMS, MARKER, RESERVED, board_files

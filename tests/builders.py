@@ -9,22 +9,8 @@ import msgspec
 import numpy as np
 
 from harness.derive import derive
-from harness.record import (
-    DataId,
-    Failure,
-    Isolation,
-    Latency,
-    Machine,
-    Package,
-    Raw,
-    RawFloor,
-    RawLeg,
-    RawPass,
-    Record,
-    Result,
-    Windows,
-    seal,
-)
+from harness.raw import Raw, RawFloor, RawLeg, RawPass
+from harness.record import DataId, Failure, Isolation, Latency, Machine, Package, Record, Result, Windows, seal
 from harness.rules import Eligibility, Level, Limits, Protocol, PublishedScale, Rules, Target
 from harness.score import ScoreRule, score
 from harness.stats import Interval, geometric_mean_interval, standard_error, t_critical

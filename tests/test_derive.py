@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from harness.derive import derive, floor_ns
-from harness.record import Raw, RawFloor, RawLeg, RawPass
+from harness.derive import derive
+from harness.raw import Raw, RawFloor, RawLeg, RawPass
 from harness.rules import Rules
+from harness.timed import floor_ns
 
 COUNT = 300
 

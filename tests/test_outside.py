@@ -12,7 +12,7 @@ import pytest
 from harness.derive import derive
 from harness.judge.outside import Sampler
 from harness.outside import kept, taken, windows
-from harness.record import Raw, RawLeg, RawPass, RawSample
+from harness.raw import Raw, RawLeg, RawPass, RawSample
 from tests.builders import make_raw, make_rules
 
 RULES = make_rules()

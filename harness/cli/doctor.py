@@ -11,6 +11,8 @@ from harness.cli.jobs import (
     Device,
     DeviceOption,
     IsolationOption,
+    Scenario,
+    ScenarioOption,
     Wanted,
     habits_here,
     judged_here,
@@ -39,6 +41,7 @@ def timing(
     data: DataOption = None,
     baseline: BaselineOption = None,
     device: DeviceOption = Device.cpu,
+    scenario: ScenarioOption = Scenario.stream,
     isolation: IsolationOption = None,
     budget: Annotated[str, typer.Option(help="Time to spend, like 90s or 5m.")] = "90s",
 ) -> None:
@@ -54,7 +57,7 @@ def timing(
     root = project_root()
     rules = read_rules(root)
     package = staging.find(root, baseline or rules.baseline)
-    wanted = Wanted(package, package, data_folder(root, data), device, isolation)
+    wanted = Wanted(package, package, data_folder(root, data), device, isolation, scenario=scenario)
     plan = Budget(seconds(budget))
     with opened(root, rules, wanted) as job, with_submission(job, wanted) as both:
         before = habits_here(root, both)

@@ -10,6 +10,8 @@ from harness.cli.jobs import (
     Device,
     DeviceOption,
     IsolationOption,
+    Scenario,
+    ScenarioOption,
     Wanted,
     habits_here,
     judged_here,
@@ -36,6 +38,7 @@ def duel(
     ] = None,
     see: Annotated[str, typer.Option(help="The time difference to see. Default with a gate: the gate's.")] = "2%",
     device: DeviceOption = Device.cpu,
+    scenario: ScenarioOption = Scenario.stream,
     isolation: IsolationOption = None,
     weights_of: Annotated[str | None, typer.Option(help="Both take another data set's weights.")] = None,
 ) -> int:
@@ -55,7 +58,7 @@ def duel(
     difference = min(timed) if timed else share(see)
     packages = staging.find(root, first), staging.find(root, second)
     folder = data_folder(root, data)
-    wanted = Wanted(*packages, folder, device, isolation, weights_of, weights_of, rival=True)
+    wanted = Wanted(*packages, folder, device, isolation, weights_of, weights_of, True, scenario)
     record, path = fought(root, rules, wanted, difference, _GATED if timed else LOOKED)
     assert record.result is not None
     print(duel_text(record, gates, difference))

@@ -31,6 +31,13 @@ class Device(StrEnum):
     cuda = "cuda"
 
 
+class Scenario(StrEnum):
+    """How crops are sent."""
+
+    stream = "stream"
+    batch = "batch"
+
+
 class Demanded(StrEnum):
     """An isolation level that is demanded."""
 
@@ -43,6 +50,9 @@ PACKAGE = typer.Argument(help="A package: its folder, or its name in submissions
 DataOption = Annotated[str | None, typer.Option(help="A data set. Default: the only one that is prepared.")]
 BaselineOption = Annotated[str | None, typer.Option(help="A package. Default: that of the rules.")]
 DeviceOption = Annotated[Device, typer.Option(help="Where both sides run.")]
+ScenarioOption = Annotated[
+    Scenario, typer.Option(help="One crop at a time, or batches of the size that each package asks for.")
+]
 IsolationOption = Annotated[Demanded | None, typer.Option(help="Demand a level. Default: the strongest here.")]
 
 
@@ -57,6 +67,7 @@ class Wanted(NamedTuple):
     weights_of: str | None = None
     baseline_weights_of: str | None = None
     rival: bool = False  # the baseline is another submission
+    scenario: Scenario = Scenario.stream
 
 
 @contextlib.contextmanager
@@ -80,7 +91,8 @@ def opened(root: Path, rules: "Rules", wanted: Wanted) -> "Iterator[Job]":
     target = _target(exam, wanted.baseline_weights_of)
     with contextlib.ExitStack() as stack:
         staged = staging.staged if wanted.rival else _staged_baseline
-        baseline = judge.Entry(*stack.enter_context(staged(wanted.baseline, target, rules.limits)))
+        entry = stack.enter_context(staged(wanted.baseline, target, rules.limits))
+        baseline = judge.Entry(*entry, staging.read_manifest(wanted.baseline).batch)
         yield judge.Job(
             submission=judge.Entry(staging.unstaged(wanted.submission, wanted.weights_of), wanted.submission),
             baseline=baseline,
@@ -89,6 +101,7 @@ def opened(root: Path, rules: "Rules", wanted: Wanted) -> "Iterator[Job]":
             rules=rules,
             sandbox=sandbox,
             device=wanted.device.value,
+            scenario=wanted.scenario.value,
             rival=wanted.rival,
         )
 
@@ -101,7 +114,7 @@ def with_submission(job: "Job", wanted: Wanted) -> "Iterator[Job]":
 
     target = _target(job.exam, wanted.weights_of)
     with staging.staged(wanted.submission, target, job.rules.limits) as entry:
-        yield dataclasses.replace(job, submission=Entry(*entry))
+        yield dataclasses.replace(job, submission=Entry(*entry, staging.read_manifest(wanted.submission).batch))
 
 
 def judged_here(root: Path, job: "Job", plan: "Plan", known: "Habits", folder: Path = LOCAL) -> "tuple[Outcome, Path]":

@@ -15,6 +15,8 @@ from harness.cli.jobs import (
     Device,
     DeviceOption,
     IsolationOption,
+    Scenario,
+    ScenarioOption,
     Wanted,
     announce,
     habits_here,
@@ -43,6 +45,7 @@ def evaluate(
     data: DataOption = None,
     baseline: BaselineOption = None,
     device: DeviceOption = Device.cpu,
+    scenario: ScenarioOption = Scenario.stream,
     isolation: IsolationOption = None,
     budget: Annotated[str, typer.Option(help="Time to spend, like 45s or 2m.")] = "45s",
     official: Annotated[
@@ -63,7 +66,7 @@ def evaluate(
     plan: Plan = pilot(rules) if official else Budget(seconds(budget))
     level = demanded(isolation, official, rules)
     packages = _packages(root, rules, submission, baseline)
-    wanted = Wanted(*packages, data_folder(root, data), device, level, weights_of, baseline_weights_of)
+    wanted = Wanted(*packages, data_folder(root, data), device, level, weights_of, baseline_weights_of, False, scenario)
     path = _judged(root, rules, wanted, plan, audit=official, official=official)
     report(root, rules, path)
     if publish:

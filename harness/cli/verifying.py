@@ -9,6 +9,7 @@ import typer
 from harness.cli.jobs import (
     Demanded,
     Device,
+    Scenario,
     Wanted,
     habits_here,
     judged_here,
@@ -20,7 +21,8 @@ from harness.cli.project import CHECKUPS, DUELS, LOCAL, PUBLISHED, data_folder, 
 
 if TYPE_CHECKING:
     from harness.judge.evaluate import Job
-    from harness.record import Raw, Record
+    from harness.raw import Raw
+    from harness.record import Record
     from harness.rules import Rules
 
 DIFFERENT = 6  # exit code
@@ -74,6 +76,7 @@ def verify(
         None if before.isolation is None else Demanded(before.isolation.level),
         before.submission.weights_of,
         before.baseline.weights_of,
+        scenario=Scenario(before.scenario),
     )
     with opened(root, rules, wanted) as job, with_submission(job, wanted) as both:
         _check_same(record, before, both)

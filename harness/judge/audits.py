@@ -10,7 +10,7 @@ from harness.judge.channel import Crop
 from harness.judge.session import Session, Setting, Staged
 from harness.judge.zeroed import zeroed
 from harness.metrics import Ints
-from harness.record import RawAudit
+from harness.raw import RawAudit
 from harness.wire import input_bytes
 
 _CROPS, _BATCH, _WITHOUT_WEIGHTS = 48, 8, 150

@@ -19,7 +19,8 @@ from harness.judge.gpu import memory_comes_back
 from harness.judge.outside import Sampler
 from harness.judge.session import Session, Setting, Staged
 from harness.metrics import Ints
-from harness.record import Isolation, RawLeg, RawPass, RawSample
+from harness.raw import RawLeg, RawPass, RawSample
+from harness.record import Isolation
 from harness.rules import Rules
 
 _T = TypeVar("_T")
@@ -57,6 +58,7 @@ class Bench:
     watch: Watch
     isolation: Isolation | None = None
     shown: bool = False  # whether the submission has seen a test crop
+    batches: tuple[int, int] = (1, 1)  # crops a request, of the submission and of the baseline
     apart: bool = False  # the sides load one after the other, each with the other one frozen
     _warmups: int = field(default=0, init=False)
     _spent_ns: int = field(default=0, init=False)  # by the submission, in all passes that are done
@@ -68,7 +70,7 @@ class Bench:
 
     def floor(self) -> Floor:
         """The nulls, started and frozen."""
-        return Floor(self.null, median_crop(self.pixels.sizes), self.setting)
+        return Floor(self.null, median_crop(self.pixels.sizes), self.setting, sorted(set(self.batches)))
 
     def alone(self, crops: Ints, text: str) -> RawLeg:
         """The baseline in a fresh process, nothing else running."""
@@ -101,12 +103,16 @@ class Bench:
         self.watch(text, 0.0)
         with fresh(self.baseline) as staged, Session(staged, self.setting) as baseline:
             baseline.load()
-            self._settle(baseline, self.rules.protocol.warmup_crops)
-            _, times = self._block(baseline, [self.own(crop) for crop in order])
+            self._settle(baseline, self.rules.protocol.warmup_crops, self.batches[1])
+            _, times = self._block(baseline, [self.own(crop) for crop in order], self.batches[1])
         return RawLeg(tuple(order.tolist()), tuple(times))
 
     def _interleaved(self, crops: Ints, text: str) -> RawPass:
-        blocks = schedule.blocks(crops, self.rules.protocol.block_crops, self.rng)
+        protocol = self.rules.protocol
+        if max(self.batches) > 1:
+            blocks = schedule.batch_blocks(crops, protocol.block_crops, self.batches, self.rng)
+        else:
+            blocks = schedule.blocks(crops, protocol.block_crops, self.rng)
         first = next(self._firsts)
         times: tuple[list[int], list[int]] = ([], [])
         labels: tuple[list[int], list[int]] = ([], [])
@@ -116,7 +122,7 @@ class Bench:
             self._load(sides, order)
             for which in order:
                 with self._turn(sides[which], sides):
-                    self._settle(sides[which], self.rules.protocol.warmup_crops)
+                    self._settle(sides[which], protocol.warmup_crops, self.batches[which])
             sampler = Sampler(self.setting.device)
             samples = [sampler.sample(0, self.setting.clock.now_ns())]
             self.shown = True
@@ -124,13 +130,14 @@ class Bench:
                 pixels = [self.own(crop) for crop in block]
                 for which in order:
                     with self._turn(sides[which], sides):
-                        self._settle(sides[which], self.rules.protocol.settle_crops)
-                        answers, spent = self._block(sides[which], pixels)
+                        self._settle(sides[which], protocol.settle_crops, self.batches[which])
+                        answers, spent = self._block(sides[which], pixels, self.batches[which])
                     labels[which].extend(answers)
                     times[which].extend(spent)
                 self._check_total(sides[0].spent_ns)
                 samples = self._sampled(sampler, samples, number + 1, len(blocks))
                 self.watch(text, (number + 1) / len(blocks))
+            peaks = [side.peak_mb() for side in sides]
         self._spent_ns += sides[0].spent_ns
         return RawPass(
             first="baseline" if first else "submission",
@@ -141,6 +148,8 @@ class Bench:
             submission_labels=tuple(labels[0]),
             baseline_labels=tuple(labels[1]),
             samples=tuple(samples),
+            submission_peak_mb=peaks[0],
+            baseline_peak_mb=peaks[1],
         )
 
     @contextlib.contextmanager
@@ -189,21 +198,23 @@ class Bench:
         side.thaw()
         yield
 
-    def _settle(self, side: Session, count: int) -> None:
+    def _settle(self, side: Session, count: int, batch: int) -> None:
         """Unscored crops: caches and clocks after a switch belong to neither side. Never test crops."""
-        for _ in range(count):
-            self._warmups += 1
-            side.classify([self.pixels.warmup[self._warmups % len(self.pixels.warmup)]])
+        for _ in range(-(-count // batch)):
+            begin, many = self._warmups, len(self.pixels.warmup)
+            self._warmups += batch
+            side.classify([self.pixels.warmup[number % many] for number in range(begin, begin + batch)])
 
-    def _block(self, side: Session, pixels: list[Crop]) -> tuple[list[int], list[int]]:
-        """(labels, ns) of the crops, one at a time: the stream scenario. The judge's collector waits meanwhile."""
-        labels, times = [], []
+    def _block(self, side: Session, pixels: list[Crop], batch: int) -> tuple[list[int], list[int]]:
+        """(labels, ns) of the crops, `batch` a request. The judge's collector waits meanwhile."""
+        labels: list[int] = []
+        times: list[int] = []
         gc.disable()
         try:
-            for crop in pixels:
-                answer = side.classify([crop])
-                labels.append(int(answer.labels[0]))
-                times.append(answer.elapsed_ns)
+            for start in range(0, len(pixels), batch):
+                answer = side.classify(pixels[start : start + batch])
+                labels += answer.labels.tolist()
+                times += schedule.shares(answer.elapsed_ns, answer.labels.size)
         finally:
             gc.enable()
         return labels, times

@@ -23,7 +23,8 @@ from harness.judge.measure import Measured, measure
 from harness.judge.schedule import Budget, Plan
 from harness.judge.session import Setting, Staged
 from harness.metrics import Ints
-from harness.record import BoardKey, DataId, Failure, Half, Package, Raw, RawAudit, Record, Status
+from harness.raw import Raw, RawAudit
+from harness.record import BoardKey, DataId, Failure, Half, Package, Record, Scenario, Status
 from harness.rules import Rules
 from harness.stats import History
 from harness.wire import input_bytes
@@ -34,6 +35,7 @@ class Entry(NamedTuple):
 
     package: Package
     folder: Path
+    batch: int = 1  # crops a request that it asks for, in the batch scenario
 
 
 class Exam(NamedTuple):
@@ -60,6 +62,7 @@ class Job:
     rules: Rules
     sandbox: Sandbox
     device: Literal["cpu", "cuda"] = "cpu"
+    scenario: Scenario = "stream"
     plan: Plan = DEFAULT_PLAN
     history: History | None = None
     rival: bool = False  # a duel: the baseline is a stranger's package too, and what it does wrong is its own fault
@@ -69,6 +72,10 @@ class Job:
     def half(self) -> Half:
         """The half of the test crops that the record tells of; all where a data set has one half only."""
         return "public" if self.official and len(set(self.exam.splits)) > 1 else "all"
+
+    def batches(self) -> tuple[int, int]:
+        """Crops a request, of the submission and of the baseline."""
+        return (self.submission.batch, self.baseline.batch) if self.scenario == "batch" else (1, 1)
 
 
 class Outcome(NamedTuple):
@@ -120,7 +127,8 @@ def _bench(job: Job, seed: int, watch: Watch) -> Bench:
     warmup = job.exam.pixels.warmup
     largest = [(int(h), int(w)) for h, w in {warmup[number].shape[:2] for number in range(len(warmup))}]
     largest += [(int(h), int(w)) for h, w in job.exam.pixels.sizes]
-    capacity = max(input_bytes([size]) for size in largest)
+    batches = job.batches()
+    capacity = input_bytes([max(largest, key=lambda size: size[0] * size[1])] * max(batches))
     classes = len(job.exam.data.classes)
     return Bench(
         submission=Staged(job.submission.package.name, job.submission.folder, classes),
@@ -131,6 +139,7 @@ def _bench(job: Job, seed: int, watch: Watch) -> Bench:
         setting=Setting(job.sandbox, job.rules.limits, job.device, usable_cores(), capacity),
         rng=np.random.default_rng(seed),
         watch=watch,
+        batches=batches,
         apart=job.rival,
     )
 
@@ -144,6 +153,7 @@ def _opening(job: Job, seed: int) -> Record:
         baseline=job.baseline.package,
         data=job.exam.data,
         rules=job.rules.digest(),
+        scenario=job.scenario,
         seed=seed,
         machine=describe(job.device, usable_cores()),
         official=job.official,
@@ -170,6 +180,7 @@ def _raw(job: Job, seed: int, measured: Measured, audits: RawAudit | None) -> Ra
         history=job.history,
         pilot=measured.pilot,
         audit=audits,
+        batches=job.batches(),
     )
 
 

@@ -1,7 +1,8 @@
-"""The channel's own cost on this machine: nulls that spin a known time, on a crop of the data set's median size."""
+"""The channel's own cost on this machine: nulls that spin a known time, on crops of the data set's median size."""
 
 import contextlib
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,7 +12,7 @@ import numpy as np
 from harness import scratch
 from harness.judge.channel import Crop
 from harness.judge.session import Session, Setting, Staged
-from harness.record import RawFloor
+from harness.raw import RawFloor
 
 DWELL_FILE = "dwell_ns"
 # A core that waited longer wakes more slowly: two dwells, so that `derive` can interpolate. (dwell ns, round trips)
@@ -22,8 +23,8 @@ _WARMUP = 10
 class Floor:
     """A context manager with one frozen null a dwell; `leg` thaws each in turn and times it."""
 
-    def __init__(self, null: Path, crop: Crop, setting: Setting) -> None:
-        self._crop = crop
+    def __init__(self, null: Path, crop: Crop, setting: Setting, batches: Sequence[int] = (1,)) -> None:
+        self._crop, self._batches = crop, batches
         self._stack = contextlib.ExitStack()
         self._nulls: list[tuple[int, int, Session]] = []
         try:
@@ -51,15 +52,17 @@ class Floor:
         self._stack.close()
 
     def leg(self) -> list[RawFloor]:
-        """Round trips of each null, in ns, the dwell included; nothing else runs."""
+        """Round trips of each null with each batch, in ns, the dwell included; nothing else runs."""
         legs = []
         for dwell_ns, rounds, session in self._nulls:
             session.thaw()
-            for _ in range(_WARMUP):
-                session.classify([self._crop])
-            times = tuple(session.classify([self._crop]).elapsed_ns for _ in range(rounds))
+            for batch in self._batches:
+                crops = [self._crop] * batch
+                for _ in range(_WARMUP):
+                    session.classify(crops)
+                times = tuple(session.classify(crops).elapsed_ns for _ in range(rounds))
+                legs.append(RawFloor(dwell_ns, times, batch))
             session.freeze()
-            legs.append(RawFloor(dwell_ns, times))
         return legs
 
 

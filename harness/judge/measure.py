@@ -4,11 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness.derive import log_ratios
 from harness.judge import schedule
 from harness.judge.bench import Bench
 from harness.metrics import Ints
-from harness.record import RawFloor, RawLeg, RawPass
+from harness.raw import RawFloor, RawLeg, RawPass
+from harness.timed import log_ratios
 
 
 class Measured(NamedTuple):
@@ -29,7 +29,7 @@ def measure(bench: Bench, labels: Ints, plan: schedule.Plan) -> Measured:
     cost = np.ones(labels.size)  # until the first pass says more
 
     def subset(size: int) -> Ints:
-        return schedule.subset(labels, areas, cost, size, bench.rng)
+        return schedule.subset(labels, areas, cost, schedule.whole_batches(size, bench.batches), bench.rng)
 
     begun = bench.now_s()
     with bench.floor() as nulls:
@@ -60,7 +60,7 @@ def measure(bench: Bench, labels: Ints, plan: schedule.Plan) -> Measured:
             case schedule.Pilot(fix):
                 pilot = protocol.pilot_passes
                 more(pilot, f"{pilot} or more")
-                count = min(fix(log_ratios(passes, floor, protocol)), protocol.most_passes)
+                count = min(fix(log_ratios(passes, floor, protocol, bench.batches)), protocol.most_passes)
         more(count, str(count))
         alone.append(bench.alone(subset(protocol.subset_crops // 2), "baseline alone"))
     return Measured(passes, alone, floor, pilot)

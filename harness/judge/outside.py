@@ -6,7 +6,7 @@ from pathlib import Path
 
 from harness.judge.gpu import throttled_ns
 from harness.judge.machine import text_of
-from harness.record import RawSample
+from harness.raw import RawSample
 from harness.sandbox import processes
 
 _TICKS = os.sysconf("SC_CLK_TCK")

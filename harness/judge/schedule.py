@@ -54,6 +54,39 @@ def blocks(crops: Ints, block: int, rng: np.random.Generator) -> tuple[Ints, ...
     return tuple(np.array_split(order, count))
 
 
+def batch_blocks(crops: Ints, block: int, batches: tuple[int, int], rng: np.random.Generator) -> tuple[Ints, ...]:
+    """The same for requests of several crops: blocks of whole batches of the larger of both sizes, four at least.
+
+    After each switch of sides a batch is spent on settling: four keep that a fifth of the work. The last block is what
+    is left.
+
+    >>> [b.size for b in batch_blocks(np.arange(300), 25, (32, 8), np.random.default_rng(0))]
+    [128, 128, 44]
+    """
+    order, size = rng.permutation(crops), whole_batches(block, batches, least=4)
+    return tuple(order[start : start + size] for start in range(0, order.size, size))
+
+
+def whole_batches(crops: int, batches: tuple[int, int], least: int = 1) -> int:
+    """`crops`, rounded up to whole batches of the larger size, `least` of them or more.
+
+    >>> whole_batches(75, (1, 1)), whole_batches(75, (1, 32)), whole_batches(25, (8, 32), least=4)
+    (75, 96, 128)
+    """
+    batch = max(batches)
+    return max(-(-crops // batch), least) * batch
+
+
+def shares(elapsed_ns: int, crops: int) -> list[int]:
+    """The time of a request, shared equally by its crops; their sum is the time.
+
+    >>> shares(10, 3)
+    [4, 3, 3]
+    """
+    each, left = divmod(elapsed_ns, crops)
+    return [each + (number < left) for number in range(crops)]
+
+
 def subset(labels: Ints, areas: Ints, cost: Floats, size: int, rng: np.random.Generator) -> Ints:
     """About `size` of the crops, stratified: a random start and a fixed step through (cost, class, area).
 

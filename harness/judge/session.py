@@ -118,6 +118,10 @@ class Session:
         """What it printed."""
         return self._started.output.text()
 
+    def peak_mb(self) -> int:
+        """MiB that all its processes had resident at most, each at its own time, its code included."""
+        return self._started.peak_bytes() >> 20
+
     def load(self) -> Isolation:
         """Brings it up to its first answer; what was seen of its confinement. Raises as the three steps do."""
         isolation = self.confined()

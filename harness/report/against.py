@@ -8,7 +8,8 @@ import msgspec
 import numpy as np
 
 from harness.metrics import Floats
-from harness.record import Raw, Record, Result
+from harness.raw import Raw
+from harness.record import Record, Result
 from harness.report.clean import clean, shorten
 from harness.report.fields import WIDTH, field, with_ends
 from harness.stats import Interval, quantile_interval, t_critical, welch_degrees

@@ -1,6 +1,7 @@
 """What a leaderboard is: rows, reference lines, boards. Values only."""
 
-from harness.record import BoardKey, Latency, Package, Part, Status
+from harness.raw import Part
+from harness.record import BoardKey, Latency, Package, Status
 from harness.stats import Interval
 
 

@@ -7,7 +7,7 @@ from harness.gate import Gate, judged, loss
 from harness.record import Record
 from harness.report.clean import clean, shorten
 from harness.report.fields import WIDTH, field, with_ends
-from harness.report.verdict import latency
+from harness.report.verdict import speeds
 from harness.stats import Interval
 
 _RIVAL_FLAG = {"baseline_disturbed": "the second ran slower beside the first than alone"}
@@ -26,8 +26,7 @@ def duel_text(record: Record, gates: Sequence[Gate], seen: float) -> str:
         shorten(f"{first} against {second} on {clean(record.data.name, 20)}", WIDTH),
         f"  time ratio  {with_ends(ratio, '.3f')}, {passes} passes to see {seen:.1%}",
         f"  F1          {with_ends(f1, '+.4f')} on other photos",
-        f"  latency     {latency(result.submission_latency)}",
-        f"              {latency(result.baseline_latency)}",
+        *speeds(record, ("latency", "")),
     ]
     lines += field("so", f"{first} {_time(ratio, second)}, and {_f1(f1)}")
     for name in result.flags:

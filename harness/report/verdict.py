@@ -1,5 +1,7 @@
 """What one record says, in a few lines of at most 80 columns. Pure: a record in, text out."""
 
+import msgspec
+
 from harness.derive import FLAGS
 from harness.record import Latency, Record, Result
 from harness.report.audit import audit_lines
@@ -24,7 +26,9 @@ def verdict(record: Record, rules: Rules, board: Board) -> str:
     awake = "" if machine.idle_states_held_off else "; cores may sleep between crops"
     lines = [
         shorten("{} on {}, baseline {}".format(*names), WIDTH),
-        *_rows(result, rules),
+        *_rows(result),
+        *speeds(record, ("latency", "baseline")),
+        f"  target      {_target(result, rules)}",
         f"  isolation   {isolation}; {machine.device}, {machine.threads} threads{awake}",
     ]
     if record.submission.weights_of is not None:
@@ -75,7 +79,7 @@ def _placed(record: Record, rules: Rules, board: Board) -> list[str]:
     return lines
 
 
-def _rows(result: Result, rules: Rules) -> list[str]:
+def _rows(result: Result) -> list[str]:
     passes = len(result.log_ratios)
     steady = "steady" if result.steady else "wide"
     hint = "" if result.steady else "; a longer --budget narrows it"
@@ -86,10 +90,29 @@ def _rows(result: Result, rules: Rules) -> list[str]:
         f"              {speed(result.time_ratio.value)}{hint}",
         f"  score       {with_ends(result.score, '.4f')} on a rerun; lower is better",
         f"              {ends(result.score_photos, '.3f')} on other photos",
-        f"  latency     {latency(result.submission_latency)}",
-        f"  baseline    {latency(result.baseline_latency)}",
-        f"  target      {_target(result, rules)}",
     ]
+
+
+def speeds(record: Record, names: tuple[str, str]) -> list[str]:
+    """A line for each side's times, under these names, and one for the memory of both.
+
+    Latencies in the stream scenario; in batches a crop has no latency of its own: crops per second.
+    """
+    result = record.result
+    assert result is not None
+    times, usage = (result.submission_latency, result.baseline_latency), result.usage
+    if usage is msgspec.UNSET:
+        return [f"  {name:<12}{latency(its)}" for name, its in zip(names, times, strict=True)]
+    sizes = usage.submission_batch, usage.baseline_batch
+    if record.scenario == "batch":
+        said = [f"{its.crops_per_s:.0f} crops/s, {size} a request" for its, size in zip(times, sizes, strict=True)]
+        names = ("throughput", names[1])
+    else:
+        said = [latency(its) for its in times]
+    lines = [f"  {name:<12}{text}" for name, text in zip(names, said, strict=True)]
+    other = names[1] or "the second"
+    memory = f"{usage.submission_peak_mb} MiB at most, {other} {usage.baseline_peak_mb} MiB"
+    return [*lines, f"  memory      {memory}"]
 
 
 def latency(times: Latency) -> str:

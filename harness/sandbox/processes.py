@@ -149,6 +149,11 @@ def held(pid: int, enough: int, most_descriptors: int) -> Held:
     return Held(kernel + min(sum(shares), quick - kernel), opened.descriptors)
 
 
+def peak(pid: int) -> int:
+    """Bytes that the live descendants of a process had resident at most, each at its own time; the kernel counts it."""
+    return sum(_kilobytes(child, "status", (b"VmHWM:",)) or 0 for child in descendants(pid)) * 1024
+
+
 def unlinked(pid: int, folder: str) -> int:
     """Bytes of a folder's files that have no name any more, but a descendant of a process has them open or mapped.
 

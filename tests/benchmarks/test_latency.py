@@ -18,17 +18,17 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from harness.derive import floor_ns
 from harness.judge.awake import awake, prompt
 from harness.judge.floor import Floor
 from harness.judge.isolation import Sandbox
 from harness.judge.isolation.launch import environment
 from harness.judge.machine import usable_cores
 from harness.judge.session import Session, Setting, Staged
-from harness.record import RawFloor
+from harness.raw import RawFloor
 from harness.rules import Rules
 from harness.sandbox import processes
 from harness.staging import Target, staged
+from harness.timed import floor_ns
 from harness.wire import input_bytes
 from tests.conftest import ROOT, MakePackage
 

@@ -32,7 +32,8 @@ from harness.lab.networks import build
 from harness.lab.recipe import Recipe
 from harness.lab.train import Step, as_stored, train
 from harness.nets.preprocess import batch, normalised, square
-from harness.record import Raw, Record
+from harness.raw import Raw
+from harness.record import Record
 from harness.report.rank import boards
 from harness.rules import Rules
 from harness.staging import Target, staged

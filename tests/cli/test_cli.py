@@ -38,6 +38,16 @@ def test_evaluate_and_leaderboard(project: Project) -> None:
     )
 
 
+def test_the_batch_scenario_has_a_board_of_its_own(project: Project) -> None:
+    project.package("sharp", PREDICT, 'name = "sharp"\nbatch = 8\n')
+    said = project.run("evaluate", "sharp", "--scenario", "batch", "--budget", "1s").stdout
+    assert "8 a request" in said
+    assert "MiB at most" in said
+    project.run("evaluate", "blunt", "--budget", "1s")
+    boards = json.loads(project.run("leaderboard", "--format", "json").stdout)
+    assert sorted(board["key"]["scenario"] for board in boards) == ["batch", "stream"]
+
+
 def test_the_record_has_its_raw_file_and_only_the_owner_reads_it(project: Project) -> None:
     project.run("evaluate", "sharp", "--budget", "1s")
     (record,) = project.local()

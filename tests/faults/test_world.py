@@ -18,7 +18,8 @@ from harness.errors import MachineError
 from harness.judge.device import reserved
 from harness.judge.evaluate import Exam
 from harness.judge.outside import Sampler
-from harness.record import RawSample, Windows
+from harness.raw import RawSample
+from harness.record import Windows
 from harness.rules import Rules
 from harness.sandbox import processes
 from tests.cells import Cell

@@ -97,6 +97,10 @@ class Started:
         mounted = [_mount_usage(f"/proc/{self._top}/root{folder}") for folder in ("/tmp", "/dev/shm")]
         return Usage(memory, max(size for size, _ in mounted), max(files for _, files in mounted), descriptors)
 
+    def peak_bytes(self) -> int:
+        """What its live processes had resident at most."""
+        return processes.peak(self._top)
+
     def freeze(self) -> bool:
         """Stops the worker and all that it started; whether every thread was seen to stop."""
         stopped = processes.freeze_all(self._top, whole=self._whole)
