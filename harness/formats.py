@@ -31,20 +31,24 @@ class Format(NamedTuple):
     endings: tuple[str, ...]
     requires: tuple[str, ...]
     instead: tuple[str, ...] = ()  # any of these does as well
+    by_torch: bool = False  # torch runs it
     architecture: bool = False  # its file holds weights alone; [model] names the network
     note: str | None = None  # said by `harness check`
 
 
 FORMATS: dict[FormatName, Format] = {
     "onnx": Format((".onnx",), ("onnxruntime>=1.20",), instead=("onnxruntime-gpu>=1.20",)),
-    "torch.export": Format((".pt2",), ("torch>=2.9",)),
+    "torch.export": Format((".pt2",), ("torch>=2.9",), by_torch=True),
     "torchscript": Format(
-        (".pt",), ("torch>=2.9",), note="TorchScript is deprecated in PyTorch; torch.export is what replaces it"
+        (".pt",),
+        ("torch>=2.9",),
+        by_torch=True,
+        note="TorchScript is deprecated in PyTorch; torch.export is what replaces it",
     ),
     "openvino": Format((".xml", ".bin"), ("openvino>=2025.0",)),
-    "table": Format((".safetensors",), ("torch>=2.9",), architecture=True),
-    "torchvision": Format((".safetensors",), ("torchvision>=0.24",), architecture=True),
-    "timm": Format((".safetensors",), ("timm>=1.0",), architecture=True),
+    "table": Format((".safetensors",), ("torch>=2.9",), by_torch=True, architecture=True),
+    "torchvision": Format((".safetensors",), ("torchvision>=0.24",), by_torch=True, architecture=True),
+    "timm": Format((".safetensors",), ("timm>=1.0",), by_torch=True, architecture=True),
 }
 ENDINGS = tuple(dict.fromkeys(ending for its in FORMATS.values() for ending in its.endings))
 

@@ -1,4 +1,4 @@
-"""How long a crop takes to become a network's input: Pillow (what declared packages use), OpenCV, torchvision.
+"""How long a crop takes to become an input: Pillow and torch (as declared packages use them), OpenCV, torchvision.
 
 python docs/experiments/pixels.py            needs: pip install opencv-python-headless
 
@@ -17,12 +17,12 @@ from torchvision.transforms import v2
 
 from harness.formats import IMAGENET_MEAN, IMAGENET_STD, Input
 from harness.nets.preprocess import batch
-from harness.worker.pixels import preparing
+from harness.worker.pixels import preparing, with_torch
 
 SIZE, ROUNDS, CALLS = 156, 7, 200
 CROP = np.random.default_rng(0).integers(0, 256, (192, 256, 3), dtype=np.uint8)
 CROP = np.ascontiguousarray(cv2.GaussianBlur(CROP, (0, 0), 2))  # no noise: photos have structure
-pillow = preparing(Input(SIZE))
+pillow, by_torch = preparing(Input(SIZE)), preparing(Input(SIZE), with_torch)
 _SCALE = 1 / (255 * np.array(IMAGENET_STD, np.float32)).reshape(3, 1, 1)
 _SHIFT = -(np.array(IMAGENET_MEAN, np.float32) / np.array(IMAGENET_STD, np.float32)).reshape(3, 1, 1)
 resize, normalise = v2.Resize((117, 156), antialias=True), v2.Normalize(IMAGENET_MEAN, IMAGENET_STD)
@@ -43,6 +43,7 @@ def torchvision() -> torch.Tensor:
 
 WAYS: dict[str, Callable[[], object]] = {
     "Pillow (harness)": lambda: pillow([CROP]),
+    "torch (harness)": lambda: by_torch([CROP]),
     "OpenCV, linear": lambda: opencv(cv2.INTER_LINEAR),
     "OpenCV, area": lambda: opencv(cv2.INTER_AREA),
     "torchvision v2": torchvision,

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from harness.formats import MODEL_FILE, Declared
+from harness.formats import FORMATS, MODEL_FILE, Declared
 from harness.worker.complaints import unusable
 from harness.worker.package import Failed, Predict
-from harness.worker.pixels import preparing
+from harness.worker.pixels import preparing, with_pillow, with_torch
 from harness.worker.runtimes import RUNTIMES, Run
 
 
@@ -23,7 +23,7 @@ def load(package: Path, device: str) -> Predict:
         raise unusable(its.file, "the model's file", "none")
     given = int(os.environ.get("OMP_NUM_THREADS", "1"))
     run = RUNTIMES[its.model.format](its, device, min(its.model.threads or given, given))
-    prepare = preparing(its.input)
+    prepare = preparing(its.input, with_torch if FORMATS[its.model.format].by_torch else with_pillow)
     _try(its, run, 1, classes)
     if its.batch > 1:
         _try(its, run, 2, classes)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from harness.formats import IMAGENET_MEAN, IMAGENET_STD, Input
 from harness.nets.preprocess import MEAN, STD, batch, square
-from harness.worker.pixels import preparing
+from harness.worker.pixels import preparing, with_torch
 from tests.worker.making import SHAPES, Crop
 
 GREY = 1 / (255 * min(STD))  # one grey level behind the normalisation, of the channel in which it is most
@@ -35,6 +35,24 @@ def test_pixels_are_those_of_training_to_one_grey_level(size: int) -> None:
     )
     assert bytes_apart.max() <= 1
     assert (bytes_apart > 0).mean() < 0.01
+
+
+@pytest.mark.parametrize("size", [32, 96, 156, 157, 224])
+def test_a_network_that_torch_runs_sees_the_pixels_of_training_to_the_last_bit(size: int) -> None:
+    crops = noise([*SHAPES, *MORE])
+    ours = preparing(Input(size, type="uint8"), with_torch)(crops)
+    assert np.array_equal(ours, np.stack([square(crop, size).numpy() for crop in crops]))
+    floats = preparing(Input(size), with_torch)(crops)
+    assert np.abs(floats - batch(crops, size, "cpu").numpy()).max() < 1e-5
+
+
+@pytest.mark.parametrize("resize", ["bilinear", "bicubic", "lanczos", "box", "nearest"])
+def test_torch_and_pillow_resize_alike(resize: str) -> None:
+    its = Input((40, 56), pad=False, resize=resize, type="uint8")  # type: ignore[arg-type]
+    crops = noise([*SHAPES, *MORE])
+    apart = np.abs(preparing(its)(crops).astype(int) - preparing(its, with_torch)(crops).astype(int))
+    assert apart.max() <= 1
+    assert (apart > 0).mean() < 0.02
 
 
 def test_the_normalisation_is_that_of_training() -> None:
