@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+import glob
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -213,7 +214,18 @@ def _weights(package: Path, manifest: submission.Manifest, target: Target) -> di
             f"may be test photos here; fit again, or --weights-of {target.data} (a transfer)",
             kind="weights",
         )
-    return {f"weights{ending}": path for ending, path in tensors.items()} | {"weights.json": info}
+    staged = {f"weights{ending}": path for ending, path in tensors.items()} | {"weights.json": info}
+    return staged | (_outside(tensors) if manifest.model is not None else {})
+
+
+def _outside(tensors: dict[str, Path]) -> dict[str, Path]:
+    """What a model's file holds outside of itself, like trash.onnx.data: it names it, so it keeps its name."""
+    return {
+        path.name: path
+        for model in tensors.values()
+        for path in sorted(model.parent.glob(f"{glob.escape(model.name)}?*"))
+        if path.is_file()
+    }
 
 
 def _endings(manifest: submission.Manifest) -> tuple[str, ...]:

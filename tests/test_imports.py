@@ -59,7 +59,7 @@ ALLOWED: dict[str, set[str]] = {
     "data": {"errors", "metrics", "paths"},
     "judge": {*PURE, "sandbox", "scratch"},
     "nets": {"errors", "formats"},
-    "lab": {*PURE, "atomic", "data", "nets", "staging", "worker"},
+    "lab": {*PURE, "atomic", "data", "nets", "scratch", "staging", "worker"},
     "cli": {*PURE, "lab", "scaffold", "staging", "records", "report", "data", "judge"},
 }
 BANNED = {

@@ -247,3 +247,21 @@ def test_what_a_package_is_checked_for_comes_from_its_weights(make_package: Make
     assert len(likely_target(package, None).classes) == 6
     add_weights(package, "trash", ("a", "b", "c"))
     assert likely_target(package, None) == Target("trash", ("a", "b", "c"))
+
+
+def test_a_models_outside_data_comes_along_under_the_name_that_it_has_for_it(
+    make_package: MakePackage, target: Target, the_rules: Rules
+) -> None:
+    package = make_package("net", manifest='name = "net"\n[model]\nformat = "onnx"\n[input]\nsize = 32\n')
+    (package / "predict.py").unlink()
+    (package / "weights").mkdir()
+    for data in ("exam", "another"):
+        (package / "weights" / f"{data}.json").write_text(json.dumps({"classes": CLASSES}))
+        (package / "weights" / f"{data}.onnx").write_bytes(b"a model")
+        (package / "weights" / f"{data}.onnx.data").write_bytes(b"its weights")
+    _, files = stage(package, target, the_rules)
+    assert {name for name in files if name not in ("submission.toml", "classes.json", "harness-model.json")} == {
+        "weights.onnx",
+        "weights.json",
+        "exam.onnx.data",
+    }

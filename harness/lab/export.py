@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
+from harness import scratch
 from harness.atomic import machine
 from harness.data.store import Store
 from harness.data.weights import WeightsInfo, read_info
@@ -90,7 +91,7 @@ def export(source: Source, store: Store, order: Order, answers: Answers) -> Expo
     _refuse_taken(order, source.package)
     _refuse_no_crops(store, order)
     before = answers(source.package)
-    with _beside(order.folder) as partial:
+    with _apart() as partial:
         path = _described(partial, source, store, order)
         net, not_folded = folded(source.net)
         try:
@@ -111,6 +112,12 @@ def opened(package: Path, store: Store) -> Source:
     """The package's trained network. Raises SubmissionError where it has none, or does not say what it takes."""
     manifest, data = read_manifest(package), store.manifest.name
     path = package / "weights" / f"{data}.safetensors"
+    if manifest.model is not None and manifest.model.file is not None:
+        raise SubmissionError(
+            f"{package.name}: expected weights/{path.name} and .json, got [model] file = {manifest.model.file}; "
+            "move it there and take the line out",
+            kind="weights",
+        )
     net = build(package, len(store.manifest.classes))
     if manifest.input is None and manifest.recipe is None:
         raise SubmissionError(
@@ -170,15 +177,14 @@ def _refuse_no_crops(store: Store, order: Order) -> None:
 
 
 @contextlib.contextmanager
-def _beside(folder: Path) -> Iterator[Path]:
-    """A hidden folder beside it, gone at the end unless it was renamed. Raises MachineError."""
-    with machine(folder.parent):
-        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        partial.chmod(0o755)
+def _apart() -> Iterator[Path]:
+    """A folder of this process, gone at the end; where that is a kill, with the next command. Raises MachineError."""
+    with machine(Path(tempfile.gettempdir())):
+        partial = scratch.folder("export")
     try:
         yield partial
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        scratch.remove(partial)
 
 
 def _described(package: Path, source: Source, store: Store, order: Order) -> Path:
@@ -233,17 +239,18 @@ def _toml(value: object) -> str:
 
 
 def _keep(partial: Path, folder: Path) -> None:
-    """Gives the new package its name; of an earlier export there, the README.md stays."""
+    """Copies the new package beside its place, then gives it its name; of an earlier export the README.md stays."""
     with machine(folder):
-        if folder.exists():
-            if (folder / _README).is_file():
-                shutil.copy(folder / _README, partial / _README)
-            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-            folder.replace(old)
-            partial.replace(folder)
-            shutil.rmtree(old)
-        else:
-            partial.replace(folder)
+        if (folder / _README).is_file():
+            shutil.copy(folder / _README, partial / _README)
+        beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        try:
+            shutil.copytree(partial, beside / "new")
+            if folder.exists():
+                folder.replace(beside / "old")
+            (beside / "new").replace(folder)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
 
 
 # Checking
