@@ -31,12 +31,18 @@ class Format(NamedTuple):
     endings: tuple[str, ...]
     requires: tuple[str, ...]
     instead: tuple[str, ...] = ()  # any of these does as well
+    written_by: tuple[str, ...] = ()  # what writing a file takes beside `requires`
     architecture: bool = False  # its file holds weights alone; [model] names the network
     note: str | None = None  # said by `harness check`
 
 
 FORMATS: dict[FormatName, Format] = {
-    "onnx": Format((".onnx",), ("onnxruntime>=1.20",), instead=("onnxruntime-gpu>=1.20",)),
+    "onnx": Format(
+        (".onnx",),
+        ("onnxruntime>=1.20",),
+        instead=("onnxruntime-gpu>=1.20",),
+        written_by=("onnx>=1.17", "onnxscript>=0.5"),
+    ),
     "torch.export": Format((".pt2",), ("torch>=2.9",)),
     "torchscript": Format(
         (".pt",), ("torch>=2.9",), note="TorchScript is deprecated in PyTorch; torch.export is what replaces it"
