@@ -32,12 +32,18 @@ class Format(NamedTuple):
     requires: tuple[str, ...]
     instead: tuple[str, ...] = ()  # any of these does as well
     by_torch: bool = False  # torch runs it
+    written_by: tuple[str, ...] = ()  # what writing a file takes beside `requires`
     architecture: bool = False  # its file holds weights alone; [model] names the network
     note: str | None = None  # said by `harness check`
 
 
 FORMATS: dict[FormatName, Format] = {
-    "onnx": Format((".onnx",), ("onnxruntime>=1.20",), instead=("onnxruntime-gpu>=1.20",)),
+    "onnx": Format(
+        (".onnx",),
+        ("onnxruntime>=1.20",),
+        instead=("onnxruntime-gpu>=1.20",),
+        written_by=("onnx>=1.17", "onnxscript>=0.5"),
+    ),
     "torch.export": Format((".pt2",), ("torch>=2.9",), by_torch=True),
     "torchscript": Format(
         (".pt",),

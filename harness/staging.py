@@ -251,6 +251,8 @@ def _no_weights(package: Path, manifest: submission.Manifest, target: Target, fo
         text += f"; train them: harness train {_shown(package)} --data {target.weights}"
     elif (package / "fit.py").exists():
         text += f"; fit them: python {_shown(package)}/fit.py --data {target.weights}"
+    elif (package / "write.py").exists():
+        text += f"; write them: python {_shown(package)}/write.py --data {target.weights}"
     if others:
         text += f"; it has those of {', '.join(others)}: `evaluate --weights-of` takes them, marked as a transfer"
     return text

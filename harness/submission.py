@@ -1,13 +1,13 @@
 """What a package says of itself: submission.toml, strictly read. Pure: bytes in, values out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from importlib import metadata
 
 import msgspec
 from packaging.requirements import Requirement
 
-from harness.errors import SubmissionError, misread
-from harness.formats import CHOICES, FORMATS, Input, Model, problem
+from harness.errors import MachineError, SubmissionError, misread
+from harness.formats import CHOICES, FORMATS, FormatName, Input, Model, problem
 from harness.wire import MOST_CROPS
 
 MANIFEST = "submission.toml"
@@ -83,13 +83,27 @@ def check_requirements(manifest: Manifest) -> None:
     """Raises SubmissionError (kind "requires") naming every requirement that this environment does not meet."""
     unmet = unmet_of(manifest.requires)
     if unmet:
-        raise SubmissionError(f"{manifest.name}: {missing(unmet)}", kind="requires")
-    if manifest.model is None:
-        return
-    form = FORMATS[manifest.model.format]
-    unmet = unmet_of(form.requires)
-    if unmet and not any(unmet_of([other]) == [] for other in form.instead):
-        raise SubmissionError(f"{manifest.name}: format {manifest.model.format}: {missing(unmet)}", kind="requires")
+        raise SubmissionError(f"{manifest.name}: expected {', '.join(unmet)}; {_install(unmet)}", kind="requires")
+    if manifest.model is not None and (missing := missing_for(manifest.model.format)):
+        raise SubmissionError(f"{manifest.name}: format {manifest.model.format}: {missing}", kind="requires")
+
+
+def check_writer(name: FormatName, what: str) -> None:
+    """Raises MachineError, beginning with `what`, where files of the format cannot be written or run here."""
+    if missing := missing_for(name, writing=True):
+        raise MachineError(f"{what}: {missing}", kind="requires")
+
+
+def missing_for(name: FormatName, writing: bool = False) -> str | None:
+    """What is not installed for a format's runtime, and to write it, with the command; None where nothing is.
+
+    >>> missing_for("torchscript", writing=True) is None
+    True
+    """
+    form = FORMATS[name]
+    requires = () if any(unmet_of([other]) == [] for other in form.instead) else form.requires
+    unmet = unmet_of((*requires, *(form.written_by if writing else ())))
+    return f"expected {', '.join(unmet)}; {_install(unmet)}" if unmet else None
 
 
 def unmet_of(requires: Iterable[str]) -> list[str]:
@@ -113,14 +127,8 @@ def unmet_of(requires: Iterable[str]) -> list[str]:
     return unmet
 
 
-def missing(unmet: Sequence[str]) -> str:
-    """What `unmet_of` found, and the command that installs it.
-
-    >>> missing(["no-such-thing>=2 (not installed)"])
-    "expected no-such-thing>=2 (not installed); pip install 'no-such-thing>=2'"
-    """
-    quoted = [f"'{text.split(' (')[0]}'" for text in unmet]
-    return f"expected {', '.join(unmet)}; pip install {' '.join(quoted)}"
+def _install(unmet: Iterable[str]) -> str:
+    return "pip install " + " ".join(f"'{text.split(' (')[0]}'" for text in unmet)
 
 
 def check_classes(name: str, theirs: tuple[str, ...], data: str, ours: tuple[str, ...]) -> None:

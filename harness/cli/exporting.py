@@ -33,7 +33,6 @@ class To(StrEnum):
     openvino = "openvino"
 
 
-_WRITTEN_BY = {To.onnx: ("onnx>=1.17", "onnxscript>=0.5")}  # beside what the format's runtime needs
 _ENDINGS = {To.onnx: "onnx", To.torch_export: "export", To.openvino: "openvino"}  # of the new package's name
 
 
@@ -83,12 +82,9 @@ def export(
 
 def check_tools(to: To) -> None:
     """Raises MachineError with the command that installs what is missing."""
-    from harness.errors import MachineError
-    from harness.formats import FORMATS
-    from harness.submission import missing, unmet_of
+    from harness.submission import check_writer
 
-    if unmet := unmet_of((*FORMATS[to.value].requires, *_WRITTEN_BY.get(to, ()))):
-        raise MachineError(f"export to {to.value}: {missing(unmet)}", kind="requires")
+    check_writer(to.value, f"export to {to.value}")
 
 
 def _new_name(name: str | None, default: str) -> str:

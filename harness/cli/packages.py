@@ -4,20 +4,30 @@ from typing import Annotated
 
 import typer
 
+from harness.scaffold import From
+
 
 def new(
     name: Annotated[str, typer.Argument(help="The submission's name; its folder in submissions/.")],
+    start: Annotated[
+        From, typer.Option("--from", help="What to start from: a bundled package, or a format without Python.")
+    ] = From.template,
 ) -> None:
-    """Make a working submission to start from: a copy of submissions/template."""
-    from harness.paths import project_root
-    from harness.scaffold import new_submission
+    """Make a working submission to start from, and say what to do with it.
 
-    folder = new_submission(project_root(), name)
-    shown = f"submissions/{folder.name}"
-    print(f"made {shown}")
-    print(f"  fit it     python {shown}/fit.py --data DATA")
-    print(f"  check it   harness check {shown}")
-    print(f"  judge it   harness evaluate {shown} --data DATA")
+    template (PyTorch) and numpy are Python with a fit.py; table, torchvision and timm are networks that `harness
+    train` trains; onnx, openvino, torch.export and torchscript bring a write.py for a network from elsewhere.
+    """
+    from harness.cli.project import note
+    from harness.paths import project_root
+    from harness.scaffold import new_submission, next_steps, notes
+
+    folder = new_submission(project_root(), name, start)
+    print(f"made submissions/{folder.name}")
+    for what, how in next_steps(folder, start):
+        print(f"  {what:<10} {how}")
+    for text in notes(start):
+        note(text)
 
 
 def score(

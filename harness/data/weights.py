@@ -35,8 +35,13 @@ def write_weights(package: Path, data: str, tensors: Mapping[str, NDArray[Any]],
     arrays = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
     info_path.unlink(missing_ok=True)
     _write(path, save(arrays))
-    _write(info_path, msgspec.json.format(msgspec.json.encode(info), indent=1) + b"\n")
+    write_info(info_path, info)
     return path
+
+
+def write_info(path: Path, info: WeightsInfo) -> None:
+    """Write `info` to weights/<data>.json, whole or not at all."""
+    _write(path, msgspec.json.format(msgspec.json.encode(info), indent=1) + b"\n")
 
 
 def read_info(path: Path) -> WeightsInfo:

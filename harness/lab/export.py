@@ -15,17 +15,15 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
 from harness import scratch
 from harness.atomic import machine
 from harness.data.store import Store
-from harness.data.weights import WeightsInfo, read_info
+from harness.data.weights import WeightsInfo, read_info, write_info
 from harness.errors import DataError, SubmissionError, UsageError
 from harness.formats import FORMATS, FormatName, Input, Model, declared
-from harness.lab.networks import build
+from harness.lab.networks import build, load_weights
 from harness.lab.programs import Target, folded, write
 from harness.lab.quantise import CALIBRATION_CROPS, quantise
 from harness.metrics import Ints, confusion_matrix, macro_f1
@@ -131,11 +129,7 @@ def opened(package: Path, store: Store) -> Source:
             kind="weights",
         )
     info = read_info(path.with_suffix(".json"))
-    try:
-        net.load_state_dict(load_file(path))  # float16 on disk, float32 here
-    except (OSError, SafetensorError, RuntimeError) as error:
-        said = " ".join(str(error).split())[:400]
-        raise SubmissionError(f"{path}: expected its network's weights, got {said}", kind="weights") from error
+    load_weights(net, path)
     net.eval().to(memory_format=torch.channels_last)
     return Source(package, manifest, net, manifest.input or _trained_input(package, info), info)
 
@@ -199,8 +193,7 @@ def _described(package: Path, source: Source, store: Store, order: Order) -> Pat
         weights.mkdir()
         text = manifest_text(order.folder.name, source.manifest, order.to, source.input)
         (package / MANIFEST).write_text(text, encoding="utf-8")
-        said = msgspec.json.format(msgspec.json.encode(info), indent=1) + b"\n"
-        (weights / f"{store.manifest.name}.json").write_bytes(said)
+        write_info(weights / f"{store.manifest.name}.json", info)
     return weights / f"{store.manifest.name}{FORMATS[order.to].endings[0]}"
 
 
@@ -256,7 +249,7 @@ def _keep(partial: Path, folder: Path) -> None:
 # Checking
 
 
-def largest_difference(source: Source, store: Store, to: Target, path: Path) -> float:
+def largest_difference(source: Source, store: Store, to: FormatName, path: Path) -> float:
     """Of the written file's scores from the network's, over all validation crops. Raises Failed."""
     its = msgspec.structs.replace(declared(Model(to), source.input, source.manifest.batch), file=str(path))
     run = RUNTIMES[to](its, "cpu", torch.get_num_threads())

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import nn
 
 from harness.errors import SubmissionError
@@ -65,6 +67,15 @@ def untrained(its: Input, size: int) -> list[str]:
     """
     ours, theirs = (msgspec.to_builtins(one) | {"size": _short(one.sides())} for one in (Input(size), its))
     return [f"{key} {_toml(ours[key])}, got {_toml(theirs[key])}" for key in ours if theirs[key] != ours[key]]
+
+
+def load_weights(net: nn.Module, path: Path) -> None:
+    """Loads a safetensors file, float16 or float32, into the network. Raises SubmissionError where it does not fit."""
+    try:
+        net.load_state_dict(load_file(path))  # float16 on disk, float32 here
+    except (OSError, SafetensorError, RuntimeError) as error:
+        said = " ".join(str(error).split())[:400]
+        raise SubmissionError(f"{path}: expected its network's weights, got {said}", kind="weights") from error
 
 
 def _manifest(package: Path) -> Manifest:

@@ -19,7 +19,7 @@ _INPUT, _OUTPUT = "crops", "scores"  # their names in an ONNX file
 
 def write(net: nn.Module, to: Target, path: Path, its: Input) -> None:
     """Writes a network of (n, *its.shape()) of its.type, with n free. Raises Failed where that cannot be done."""
-    example = torch.zeros((2, *its.shape()), dtype=getattr(torch, its.type))
+    example = _example(its)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # of the exporters, about themselves
         try:
@@ -31,6 +31,16 @@ def write(net: nn.Module, to: Target, path: Path, its: Input) -> None:
             WRITERS[to](program, path, its)
         except Exception as error:
             raise _failed(f"a network that can be written as {to}", error) from error
+
+
+def write_torchscript(net: nn.Module, path: Path, its: Input) -> None:
+    """As `write`, but traced by TorchScript, which takes a module and no program of torch.export."""
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # it is deprecated
+        try:
+            torch.jit.save(torch.jit.trace(net, _example(its)), path)  # type: ignore[no-untyped-call]
+        except Exception as error:
+            raise _failed("a network that can be written as torchscript", error) from error
 
 
 def folded(net: nn.Module) -> tuple[nn.Module, str | None]:
@@ -78,6 +88,11 @@ WRITERS: dict[Target, Callable[[Program, Path, Input], None]] = {
     "torch.export": _program,
     "openvino": _openvino,
 }
+
+
+def _example(its: Input) -> torch.Tensor:
+    """Two crops: an axis of one is taken for a fixed one."""
+    return torch.zeros((2, *its.shape()), dtype=getattr(torch, its.type))
 
 
 def _failed(expected: str, error: Exception) -> Failed:
