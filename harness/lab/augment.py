@@ -1,4 +1,4 @@
-"""What training does to a picture: flip, RandAugment of random magnitude, cutout. Torchvision's v2 transforms."""
+"""What training does to a picture: crop, flip, jitter, RandAugment of random magnitude, cutout. Torchvision's v2."""
 
 from typing import NamedTuple
 
@@ -11,6 +11,8 @@ from harness.data.store import Crops
 from harness.lab.recipe import Recipe
 from harness.metrics import Ints
 from harness.nets.preprocess import square
+
+_MARGIN = 7 / 6  # of a picture's side before it is cut
 
 
 class Key(NamedTuple):
@@ -29,12 +31,20 @@ class Augment:
         bins = range(recipe.randaugment_bins)
         self._ops = [v2.RandAugment(num_ops=1, magnitude=m, num_magnitude_bins=recipe.randaugment_bins) for m in bins]
         share = recipe.cutout_side**2
-        self._flip = v2.RandomHorizontalFlip(recipe.flip)
+        first: list[v2.Transform] = []
+        if recipe.crop_area < 1:
+            first.append(v2.RandomResizedCrop(recipe.size, (recipe.crop_area, 1.0), (0.8, 1.25), antialias=True))
+        first.append(v2.RandomHorizontalFlip(recipe.flip))
+        if recipe.flip_vertical:
+            first.append(v2.RandomVerticalFlip(recipe.flip_vertical))
+        if recipe.jitter:
+            first.append(v2.ColorJitter(recipe.jitter, recipe.jitter, recipe.jitter))
+        self._first = v2.Compose(first)
         self._cutout = v2.RandomErasing(recipe.cutout, scale=(share, share), ratio=(1.0, 1.0), value=0)
 
     def __call__(self, pixels: Tensor) -> Tensor:
-        """A picture with two or three operations (by the recipe), perhaps mirrored, perhaps with a hole of zeros."""
-        pixels = self._flip(pixels)
+        """A picture, perhaps cut, mirrored or of other colours, with some operations, perhaps with a hole of zeros."""
+        pixels = self._first(pixels)
         for _ in range(int(torch.randint(self._least, self._most + 1, ()))):
             pixels = self._ops[int(torch.randint(len(self._ops), ()))](pixels)
         changed: Tensor = self._cutout(pixels)
@@ -49,13 +59,15 @@ class TrainingPictures(Dataset[tuple[Tensor, int]]):
 
     def __init__(self, crops: Crops, labels: Ints, recipe: Recipe) -> None:
         self._crops, self._labels, self._recipe = crops, labels, recipe
+        # A little larger where it is cut, so that zooming in finds real pixels.
+        self._side = recipe.size if recipe.crop_area == 1 else round(recipe.size * _MARGIN)
         self._augment = Augment(recipe)
 
     def __len__(self) -> int:
         return len(self._crops)
 
     def __getitem__(self, key: Key) -> tuple[Tensor, int]:
-        pixels = square(self._crops[key.number], self._recipe.size)
+        pixels = square(self._crops[key.number], self._side)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(hash((self._recipe.seed, *key)) & (2**63 - 1))  # ints hash alike in every process
             return self._augment(pixels), int(self._labels[key.number])

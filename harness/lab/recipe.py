@@ -13,15 +13,20 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     size: int = 156  # pixels a side of the network's input
     epochs: int = 50
     batch: int = 64
+    optimiser: Literal["sgd", "adamw"] = "sgd"
     max_lr: float = 0.1  # the peak of OneCycleLR, cosine
     pct_start: float = 0.05  # the share of all steps until the peak
-    momentum: float = 0.9
+    momentum: float = 0.9  # of sgd; AdamW's betas are torch's
     weight_decay: float = 0.0
     loss: Literal["cross_entropy", "logit_adjusted"] = "cross_entropy"  # the second: arXiv:2007.07314
     tau: float = 1.0  # of "logit_adjusted": CE(z + tau * log prior, y)
+    label_smoothing: float = 0.0
+    crop_area: float = 1.0  # the least share of a picture that a random crop of it has; 1: none is cut
+    jitter: float = 0.0  # of brightness, contrast and saturation
     randaugment_ops: tuple[int, int] = (2, 3)  # how many are drawn, both ends included
     randaugment_bins: int = 31  # of magnitude, each operation's drawn anew
     flip: float = 0.5  # probability of a horizontal flip
+    flip_vertical: float = 0.0  # on a belt there is no up
     cutout: float = 0.8  # probability
     cutout_side: float = 0.45  # of the input's side
     seed: int = 0
@@ -38,9 +43,13 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "momentum": not 0 <= self.momentum < 1,
             "weight_decay": not self.weight_decay >= 0,
             "tau": not self.tau > 0,
+            "label_smoothing": not 0 <= self.label_smoothing < 1,
+            "crop_area": not 0 < self.crop_area <= 1,
+            "jitter": not 0 <= self.jitter <= 1,
             "randaugment_ops": not 0 <= least <= most,
             "randaugment_bins": self.randaugment_bins < 2,
             "flip": not 0 <= self.flip <= 1,
+            "flip_vertical": not 0 <= self.flip_vertical <= 1,
             "cutout": not 0 <= self.cutout <= 1,
             "cutout_side": not 0 < self.cutout_side <= 1,
         }

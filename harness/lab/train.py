@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim import SGD
+from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.utils.data import DataLoader
 
@@ -73,13 +73,14 @@ def train(package: Path, store: Store, recipe: Recipe, fresh: bool = False) -> G
     torch.manual_seed(recipe.seed)
     net = trainable(package, len(manifest.classes), recipe.size).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     shift = logit_shift(labels, len(manifest.classes), recipe).to(device)
-    optimiser = SGD(net.parameters(), recipe.max_lr, recipe.momentum, weight_decay=recipe.weight_decay)
+    optimiser = optimiser_of(net, recipe)
     schedule = OneCycleLR(
         optimiser,
         recipe.max_lr,
         total_steps=recipe.epochs * steps,
         pct_start=warm_up(recipe.pct_start, recipe.epochs * steps),
         anneal_strategy="cos",
+        cycle_momentum=recipe.optimiser == "sgd",
     )
     scaler = torch.amp.GradScaler(device, enabled=device == "cuda")
     parts = {"net": net, "optimiser": optimiser, "schedule": schedule, "scaler": scaler}
@@ -106,7 +107,9 @@ def train(package: Path, store: Store, recipe: Recipe, fresh: bool = False) -> G
         for step, (pixels, answers) in enumerate(loader, start=1):  # uint8 (batch, 3, size, size), int64 (batch,)
             with torch.autocast(device, torch.float16, enabled=device == "cuda"):
                 logits = net(normalised(pixels, device))  # (batch, classes)
-                loss = functional.cross_entropy(logits + shift, answers.to(device))
+                loss = functional.cross_entropy(
+                    logits + shift, answers.to(device), label_smoothing=recipe.label_smoothing
+                )
             optimiser.zero_grad()
             scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
             scaler.step(optimiser)
@@ -181,6 +184,13 @@ def store_weights(package: Path, store: Store, recipe: Recipe, best: Mapping[str
     """Writes weights/<data>.safetensors and .json; a log of fewer epochs than the recipe's is a stopped fit's."""
     info = WeightsInfo(store.manifest.classes, store.manifest.digest, _flat(recipe), log)
     write_weights(package, store.manifest.name, {name: value.numpy() for name, value in best.items()}, info)
+
+
+def optimiser_of(net: nn.Module, recipe: Recipe) -> Optimizer:
+    """The recipe's, over all parameters."""
+    if recipe.optimiser == "adamw":
+        return AdamW(net.parameters(), recipe.max_lr, weight_decay=recipe.weight_decay)
+    return SGD(net.parameters(), recipe.max_lr, recipe.momentum, weight_decay=recipe.weight_decay)
 
 
 def warm_up(share: float, steps: int) -> float:
