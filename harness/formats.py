@@ -33,6 +33,7 @@ class Format(NamedTuple):
     instead: tuple[str, ...] = ()  # any of these does as well
     by_torch: bool = False  # torch runs it
     written_by: tuple[str, ...] = ()  # what writing a file takes beside `requires`
+    quantised_by: tuple[str, ...] = ()  # what its int8 takes beside that
     architecture: bool = False  # its file holds weights alone; [model] names the network
     note: str | None = None  # said by `harness check`
 
@@ -51,7 +52,7 @@ FORMATS: dict[FormatName, Format] = {
         by_torch=True,
         note="TorchScript is deprecated in PyTorch; torch.export is what replaces it",
     ),
-    "openvino": Format((".xml", ".bin"), ("openvino>=2025.0",)),
+    "openvino": Format((".xml", ".bin"), ("openvino>=2025.0",), quantised_by=("nncf>=2.18",)),
     "table": Format((".safetensors",), ("torch>=2.9",), by_torch=True, architecture=True),
     "torchvision": Format((".safetensors",), ("torchvision>=0.24",), by_torch=True, architecture=True),
     "timm": Format((".safetensors",), ("timm>=1.0",), by_torch=True, architecture=True),

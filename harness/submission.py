@@ -88,21 +88,21 @@ def check_requirements(manifest: Manifest) -> None:
         raise SubmissionError(f"{manifest.name}: format {manifest.model.format}: {missing}", kind="requires")
 
 
-def check_writer(name: FormatName, what: str) -> None:
+def check_writer(name: FormatName, what: str, quantising: bool = False) -> None:
     """Raises MachineError, beginning with `what`, where files of the format cannot be written or run here."""
-    if missing := missing_for(name, writing=True):
+    if missing := missing_for(name, writing=True, quantising=quantising):
         raise MachineError(f"{what}: {missing}", kind="requires")
 
 
-def missing_for(name: FormatName, writing: bool = False) -> str | None:
-    """What is not installed for a format's runtime, and to write it, with the command; None where nothing is.
+def missing_for(name: FormatName, writing: bool = False, quantising: bool = False) -> str | None:
+    """What is not installed for a format's runtime, to write it and for its int8, with the command; None: nothing.
 
     >>> missing_for("torchscript", writing=True) is None
     True
     """
     form = FORMATS[name]
     requires = () if any(unmet_of([other]) == [] for other in form.instead) else form.requires
-    unmet = unmet_of((*requires, *(form.written_by if writing else ())))
+    unmet = unmet_of((*requires, *form.written_by * writing, *form.quantised_by * quantising))
     return f"expected {', '.join(unmet)}; {_install(unmet)}" if unmet else None
 
 

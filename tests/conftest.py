@@ -41,14 +41,14 @@ def load(device):
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Under pytest-xdist: a file's tests in one process, which makes its fixtures once; the command line's too.
+    """Under pytest-xdist: a file's tests in one process, which makes its fixtures once.
 
-    Their judges would wait for each other. Tests in cells share nothing but the machine's shared memory, whose growth
-    counts: those that fill it are in one process.
+    Commands that judge are in one process too: their judges would wait for each other. Tests in cells share nothing but
+    the machine's shared memory, whose growth counts: those that fill it are in one process.
     """
     for item in items:
         names = getattr(item, "fixturenames", ())
-        if "project" in names:
+        if item.path.name in ("test_cli.py", "test_trust.py", "test_organising.py", "test_world.py"):
             item.add_marker(pytest.mark.xdist_group("device"))
         elif item.path.name in ("test_limits.py", "test_between.py", "test_hidden.py"):
             item.add_marker(pytest.mark.xdist_group("shared memory"))

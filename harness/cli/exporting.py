@@ -40,7 +40,10 @@ def export(
     submission: Annotated[str, PACKAGE],
     to: Annotated[To, typer.Option(help="The format to write.")],
     data: DataOption = None,
-    int8: Annotated[bool, typer.Option("--int8", help="Quantised on training crops; ONNX alone.")] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="Quantised on training crops; ONNX or OpenVINO.")] = False,
+    half: Annotated[
+        bool, typer.Option("--half", help="Weights stored as float16, half the size, computed in float32; ONNX alone.")
+    ] = False,
     name: Annotated[str | None, typer.Option(help="The new package's. Default: SUBMISSION_FORMAT.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Replace an earlier export of that name.")] = False,
     see: Annotated[str, typer.Option(help="The time difference that the duel of --int8 is to see.")] = "2%",
@@ -54,21 +57,24 @@ def export(
     from harness.cli.dueling import share
     from harness.errors import UsageError
     from harness.paths import project_root
+    from harness.submission import check_writer
 
     difference = share(see)
-    if int8 and to is not To.onnx:
-        raise UsageError(f"--int8: expected --to onnx, got {to.value}")
+    if int8 and to is To.torch_export:
+        raise UsageError(f"--int8: expected --to onnx or openvino, got {to.value}")
+    if half and (int8 or to is not To.onnx):
+        raise UsageError(f"--half: expected --to onnx without --int8, got {'--int8' if int8 else to.value}")
     root = project_root()
     rules = read_rules(root)
     package = staging.find(root, submission)
-    check_tools(to)
+    check_writer(to.value, f"export to {to.value}", quantising=int8)
     folder = package.parent / _new_name(name, f"{package.name}_{'int8' if int8 else _ENDINGS[to]}")
     path = data_folder(root, data)
     store = open_data(path)
 
     from harness.lab import export as lab  # torch takes seconds: what is wrong above is said first
 
-    order = lab.Order(to.value, folder, int8, fresh)
+    order = lab.Order(to.value, folder, int8, half, fresh)
     written = lab.export(
         lab.opened(package, store), store, order, answers(store, announce(isolation, rules), rules.limits)
     )
@@ -78,13 +84,6 @@ def export(
         print(_duelled(root, rules, wanted, difference))
     shown = folder.name if folder.parent.parent == root else str(folder)
     print(f"  judge it    harness evaluate {shown} --data {store.manifest.name}")
-
-
-def check_tools(to: To) -> None:
-    """Raises MachineError with the command that installs what is missing."""
-    from harness.submission import check_writer
-
-    check_writer(to.value, f"export to {to.value}")
 
 
 def _new_name(name: str | None, default: str) -> str:

@@ -24,8 +24,8 @@ from harness.data.weights import WeightsInfo, read_info, write_info
 from harness.errors import DataError, SubmissionError, UsageError
 from harness.formats import FORMATS, FormatName, Input, Model, declared
 from harness.lab.networks import build, load_weights
-from harness.lab.programs import Target, folded, write
-from harness.lab.quantise import CALIBRATION_CROPS, quantise
+from harness.lab.programs import Target, folded, unfolded, write
+from harness.lab.quantise import CALIBRATION_CROPS, QUANTISERS, Quantised
 from harness.metrics import Ints, confusion_matrix, macro_f1
 from harness.staging import read_manifest
 from harness.submission import MANIFEST, Manifest
@@ -57,7 +57,8 @@ class Order(NamedTuple):
 
     to: Target
     folder: Path  # of the new package; its name is the package's
-    int8: bool = False  # ONNX alone
+    int8: bool = False  # of QUANTISERS alone
+    half: bool = False  # weights stored as float16, computed in float32; ONNX alone
     fresh: bool = False  # an earlier export there is replaced, its README.md kept
 
 
@@ -87,23 +88,32 @@ def export(source: Source, store: Store, order: Order, answers: Answers) -> Expo
     UsageError where the folder is there, DataError without crops to check or to calibrate with. Nothing is left then.
     """
     _refuse_taken(order, source.package)
+    if order.int8:
+        _quantised(order.to)
     _refuse_no_crops(store, order)
     before = answers(source.package)
     with _apart() as partial:
         path = _described(partial, source, store, order)
-        net, not_folded = folded(source.net)
+        net, not_folded = (unfolded(source.net), None) if order.half else folded(source.net)
         try:
-            write(net, order.to, path, source.input)
+            write(net, order.to, path, source.input, order.half)
             difference = largest_difference(source, store, order.to, path)
         except Failed as failed:
             raise SubmissionError(f"{source.package.name}: {failed}", kind="export") from failed
         if order.int8 and difference <= LARGEST_DIFFERENCE:
-            quantise(path, source.input, store)
+            QUANTISERS[_quantised(order.to)](path, source.input, store)
         checked = _compared(store, before, answers(partial), difference)
         _refuse_different(order, checked)
         size = sum(file.stat().st_size for file in path.parent.iterdir() if file.suffix != ".json")
         _keep(partial, order.folder)
     return Exported(order.folder, size, checked, not_folded)
+
+
+def _quantised(to: Target) -> Quantised:
+    """The format as one that can be quantised. Raises UsageError."""
+    if to == "torch.export":
+        raise UsageError(f"int8: expected a format of {', '.join(QUANTISERS)}, got {to}")
+    return to
 
 
 def opened(package: Path, store: Store) -> Source:

@@ -1,14 +1,16 @@
 """From a torch network to a file that a runtime of harness.worker.runtimes loads: traced once, then written."""
 
+import copy
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from harness.formats import Input
+from harness.lab.graph import halve, pool
 from harness.wire import Reason
 from harness.worker.package import Failed
 
@@ -17,9 +19,14 @@ Program = torch.export.ExportedProgram
 _INPUT, _OUTPUT = "crops", "scores"  # their names in an ONNX file
 
 
-def write(net: nn.Module, to: Target, path: Path, its: Input) -> None:
-    """Writes a network of (n, *its.shape()) of its.type, with n free. Raises Failed where that cannot be done."""
+def write(net: nn.Module, to: Target, path: Path, its: Input, half: bool = False) -> None:
+    """Writes a network of (n, *its.shape()) of its.type, with n free. Raises Failed where that cannot be done.
+
+    `half`: weights that float16 holds exactly are stored so (ONNX alone).
+    """
     example = _example(its)
+    if to != "torch.export":  # channels last shows in the trace, as copies that mean nothing to the others
+        net = copy.deepcopy(net).to(memory_format=torch.contiguous_format)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # of the exporters, about themselves
         try:
@@ -29,6 +36,10 @@ def write(net: nn.Module, to: Target, path: Path, its: Input) -> None:
             raise _failed(expected, error) from error
         try:
             WRITERS[to](program, path, its)
+            if to == "onnx":
+                pool(path)
+                if half:
+                    halve(path)
         except Exception as error:
             raise _failed(f"a network that can be written as {to}", error) from error
 
@@ -54,6 +65,39 @@ def folded(net: nn.Module) -> tuple[nn.Module, str | None]:
         return fuse(net).eval(), None
     except Exception as error:  # noqa: BLE001 (whatever tracing a stranger's network raises)
         return net, _said(error)
+
+
+class Affine(nn.Module):
+    """A batch norm of evaluation, as one factor and one summand a channel."""
+
+    factor: Tensor  # (channels, 1, 1), as the other
+    summand: Tensor
+
+    def __init__(self, norm: nn.BatchNorm2d) -> None:
+        super().__init__()
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        factor = torch.rsqrt(norm.running_var + norm.eps) * (1.0 if norm.weight is None else norm.weight.detach())
+        summand = (0.0 if norm.bias is None else norm.bias.detach()) - norm.running_mean * factor
+        self.register_buffer("factor", factor.view(-1, 1, 1))
+        self.register_buffer("summand", summand.view(-1, 1, 1))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(n, channels, height, width) -> the same shape."""
+        return maps * self.factor + self.summand
+
+
+def unfolded(net: nn.Module) -> nn.Module:
+    """A copy whose batch norms no exporter folds: the weights before them stay the float16 that they were trained as.
+
+    ONNX Runtime folds factor and summand into the convolution as it loads.
+    """
+    net = copy.deepcopy(net)
+    for module in list(net.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.BatchNorm2d) and child.running_mean is not None:
+                setattr(module, name, Affine(child))
+    return net
 
 
 def _onnx(program: Program, path: Path, _: Input) -> None:

@@ -89,8 +89,12 @@ def plain(package: Path, crops_file: Path) -> Iterator[Callable[[], list[int]]]:
         asks.close()
 
 
-def alternated(package: Path, crops: np.ndarray, crops_file: Path, setting: Setting) -> tuple[float, float]:
+def alternated(
+    package: Path, crops: np.ndarray, crops_file: Path, setting: Setting, looped_package: Path | None = None
+) -> tuple[float, float]:
     """Mean ms a crop, judged (floor off) and in a plain loop: fresh processes, round by round in turns.
+
+    The loop is over the same package where no other one is named.
 
     So what moves within seconds, as other virtual machines do, moves both. The first round of each is a warm-up.
     """
@@ -98,7 +102,7 @@ def alternated(package: Path, crops: np.ndarray, crops_file: Path, setting: Sett
     with (
         Floor(ROOT / "baselines" / "null", crops[0], setting) as nulls,
         Session(Staged("package", package, 6), setting) as session,
-        plain(package, crops_file) as once,
+        plain(looped_package or package, crops_file) as once,
     ):
         session.load()
         legs = nulls.leg()

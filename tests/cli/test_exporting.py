@@ -46,15 +46,16 @@ def test_what_cannot_be_exported_is_one_line(project: Project) -> None:
 
     assert "no weights for practice" in error("mbv3_cut", "--to", "onnx", code=4)
     assert "null: expected model.py with build(classes)" in error("null", "--to", "onnx", code=4)
-    assert "--int8: expected --to onnx, got openvino" in error("mbv3_cut", "--to", "openvino", "--int8", code=2)
+    assert "--int8: expected --to onnx or openvino" in error("mbv3_cut", "--to", "torch.export", "--int8", code=2)
+    assert "--half: expected --to onnx without --int8" in error("mbv3_cut", "--to", "openvino", "--half", code=2)
     assert "'--to': 'tflite' is not one of" in error("mbv3_cut", "--to", "tflite", code=2)
     assert "--name: expected a plain name" in error("mbv3_cut", "--to", "onnx", "--name", "../up", code=2)
 
 
 def test_what_is_not_installed_is_named_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    from harness.cli.exporting import To, check_tools
     from harness.errors import MachineError
+    from harness.submission import check_writer
 
     monkeypatch.setattr("harness.submission.unmet_of", lambda requires: [f"{requires[-1]} (not installed)"])
     with pytest.raises(MachineError, match=r"onnxscript>=0\.5 \(not installed\); pip install 'onnxscript>=0\.5'$"):
-        check_tools(To.onnx)
+        check_writer("onnx", "export to onnx")

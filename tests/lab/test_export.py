@@ -233,13 +233,33 @@ def test_a_taken_name_is_refused_and_only_an_export_is_replaced(package: Path, t
     assert names(package.parent) == ["exported", "small", "written"]
 
 
-def test_int8_is_calibrated_on_training_crops(package: Path, tinted: Store, answers: Answers) -> None:
-    done = export(opened(package, tinted), tinted, order(package, "onnx", int8=True), answers)
+def test_half_stores_the_weights_as_they_were_trained(package: Path, tinted: Store, answers: Answers) -> None:
+    whole = export(opened(package, tinted), tinted, order(package, "onnx"), answers)
+    half = export(opened(package, tinted), tinted, order(package, "onnx", fresh=True, half=True), answers)
+    assert half.checked.agreement == 1
+    assert half.checked.largest_difference < 1e-4
+    folded_file, stored = whole.size_bytes, (half.folder / "weights" / "tinted.onnx").read_bytes()
+    assert half.size_bytes < folded_file * 2, "a network of two blocks is mostly names"
+    assert b"_half" in stored
+
+
+@pytest.mark.parametrize(("to", "says"), [("onnx", b"QuantizeLinear"), ("openvino", b"FakeQuantize")])
+def test_int8_is_calibrated_on_training_crops(
+    to: Target, says: bytes, package: Path, tinted: Store, answers: Answers, capfd: pytest.CaptureFixture[str]
+) -> None:
+    done = export(opened(package, tinted), tinted, order(package, to, int8=True), answers)
     assert done.checked.agreement > 0.8
-    assert names(done.folder / "weights") == ["tinted.json", "tinted.onnx"]
-    assert b"QuantizeLinear" in (done.folder / "weights" / "tinted.onnx").read_bytes()
+    endings = FORMATS[to].endings
+    assert names(done.folder / "weights") == sorted(["tinted.json", *(f"tinted{ending}" for ending in endings)])
+    assert says in (done.folder / "weights" / f"tinted{endings[0]}").read_bytes()
+    assert "nncf" not in capfd.readouterr().out
     info = read_info(done.folder / "weights" / "tinted.json")
     assert info.recipe["quantised"] == "int8, calibrated on 54 training crops"
+
+
+def test_int8_of_torch_export_is_refused(package: Path, tinted: Store, answers: Answers) -> None:
+    with pytest.raises(UsageError, match=r"^int8: expected a format of onnx, openvino, got torch\.export"):
+        export(opened(package, tinted), tinted, order(package, "torch.export", int8=True), answers)
 
 
 def test_int8_without_calibration_data_is_one_line(package: Path, tinted: Store, answers: Answers) -> None:
