@@ -23,9 +23,14 @@ def border(front: Sequence[Point], domain: Domains) -> list[Point]:
 
 
 def ticks(left: float, right: float) -> list[float]:
-    """Numbers of a logarithmic axis: 1, 2 and 5 of each power of ten, over three of these 1 alone."""
+    """Numbers of a logarithmic axis: 1, 2 and 5 of each power of ten; of many powers 1 alone, of few more.
+
+    >>> ticks(0.05, 2.5), ticks(0.5, 1.1)
+    ([0.05, 0.1, 0.2, 0.5, 1.0, 2.0], [0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
+    """
     powers = range(math.floor(math.log10(left)), math.ceil(math.log10(right)) + 1)
-    steps = (1,) if len(powers) > _MANY_POWERS else (1, 2, 5)
+    few = math.log10(right / left) < 1.0
+    steps = (1,) if len(powers) > _MANY_POWERS else tuple(range(1, 10)) if few else (1, 2, 5)
     every = [float(f"{step}e{power}") for power in powers for step in steps]
     return [value for value in every if left <= value <= right]
 

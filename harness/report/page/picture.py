@@ -20,6 +20,9 @@ from harness.report.pareto import Domains, Point, border, curves, domains, point
 
 Chart = dict[str, Any]
 VERSION = f"vl-convert {version('vl-convert-python')}"
+_CLIP = re.compile(r'(id="clip|url\(#clip)(\d+)')
+_MANY = 150  # points
+_FEW = 25  # points: all of them may have a name, of more the front alone
 _LABELLED = 12  # points with a name: more hide each other
 _APART = (0.2, 0.06)  # shares of the width and height that a name takes
 _SCALE = 2.0  # pixels of the PNG a unit of the SVG: sharp on a phone
@@ -97,8 +100,9 @@ def chart() -> Chart:
     }
 
 
-def config(colours: dict[str, str]) -> Chart:
-    """How the chart's styles look in these colours; assets/picture.js has the same for the page's."""
+def config(colours: dict[str, str], points: int) -> Chart:
+    """How the styles of a chart of so many points look; assets/figures.js has the same in the page's colours."""
+    many = points > _MANY  # marks that small do not hide each other
     ink, faint = colours["ink"], colours["faint"]
     return {
         "background": colours["paper"],
@@ -120,14 +124,21 @@ def config(colours: dict[str, str]) -> Chart:
             "goal": {"color": colours["region"], "fillOpacity": 0.07},
             "equal": {"color": colours["curve"], "strokeWidth": 1, "strokeDash": [3, 3]},
             "equalname": {"color": faint, "fontSize": 10, "align": "left", "dx": 3, "dy": -5},
-            "whisker": {"color": colours["bar"], "strokeWidth": 1.25},
+            "whisker": {
+                "color": colours["bar"],
+                "strokeWidth": 0.5 if many else 1.25,
+                "strokeOpacity": 0.5 if many else 1,
+            },
             "pareto": {
                 "color": colours["accent"],
                 "strokeWidth": 2,
                 "interpolate": "step-after",
                 "strokeOpacity": 0.55,
             },
-            "dot": {"filled": True, "size": 70, "opacity": 1, "stroke": colours["paper"], "strokeWidth": 1},
+            "dot": {
+                **{"filled": True, "size": 22 if many else 70, "opacity": 1},
+                **{"stroke": colours["paper"], "strokeWidth": 0.4 if many else 1},
+            },
             "reference": {"filled": True, "size": 90, "shape": "diamond", "color": colours["baseline"], "opacity": 1},
             "below": {"color": colours["baseline"], "fontSize": 11, "align": "left", "dx": 6, "dy": 15},
             "before": {"color": colours["baseline"], "fontSize": 11, "align": "right", "dx": -6, "dy": 15},
@@ -144,6 +155,8 @@ def svg(board: Board, rule: tuple[float, float]) -> bytes:
     """
     filled = _filled(board, rule)
     drawn: str = vl_convert.vegalite_to_svg(filled, allowed_base_urls=[])
+    numbers: dict[str, int] = {}  # of clip paths, which count on from picture to picture
+    drawn = _CLIP.sub(lambda found: f"{found[1]}{numbers.setdefault(found[2], len(numbers))}", drawn)
     digest = hashlib.sha256(msgspec.json.encode(filled)).hexdigest()
     return f"{drawn.strip()}\n<!-- {digest} {VERSION} -->\n".encode()
 
@@ -191,7 +204,7 @@ def _filled(board: Board, rule: tuple[float, float]) -> Chart:
         "active": [],
     }
     about = f"{board.data}: F1 against time ratio of {len(points)} entries, with 95 % intervals"
-    return {**base, "datasets": values, "config": config(LIGHT), "padding": 8, "description": about}
+    return {**base, "datasets": values, "config": config(LIGHT, len(points)), "padding": 8, "description": about}
 
 
 def _label(points: Sequence[Point], domain: Domains) -> None:
@@ -199,6 +212,8 @@ def _label(points: Sequence[Point], domain: Domains) -> None:
     (left, right), (low, high) = domain
     taken: list[tuple[float, float]] = []
     for point in points:
+        if point["look"] != "front" and len(points) > _FEW:
+            break  # the front comes first
         x, y = math.log(point["x"] / left) / math.log(right / left), (point["y"] - low) / (high - low)
         free = all(abs(x - other) > _APART[0] or abs(y - another) > _APART[1] for other, another in taken)
         if free and len(taken) < _LABELLED:

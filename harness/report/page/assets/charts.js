@@ -60,7 +60,7 @@ function along(trace) {
 
 // One dot a pass, of all runs, with the mean and its interval.
 function ratios(entry) {
-  const values = entry.runs.filter((run) => run.pooled)
+  const values = (entry.runs ?? []).filter((run) => run.pooled)
     .flatMap((run) => (run.logs ?? []).map((log) => ({ ratio: Math.exp(log), run: run.digest })))
     .map((one, i) => ({ ...one, pass: i + 1 }));
   const [mean, low, high] = entry.ratio;
@@ -91,7 +91,7 @@ function confusionTable(entry) {
     const all = sum(row) || 1;
     return make("tr", {}, make("th", { scope: "row" }, names[i]), row.map((count) => {
       const percent = (100 * count) / all;
-      return make("td", { "--p": String(Math.round(percent)), class: percent > 55 ? "dark" : "", title: `${percent.toFixed(1)} %` },
+      return make("td", { "--p": String(Math.round(percent)), title: `${percent.toFixed(1)} %` },
         count ? String(Math.round(count * 10) / 10) : "");
     }));
   });

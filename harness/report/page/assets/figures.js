@@ -19,7 +19,8 @@ function loadLibrary() {
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
 // The same styles as in picture.py, in the colours of the page's theme.
-function config() {
+function config(points) {
+  const many = points > 150; // marks that small do not hide each other
   const [paper, ink, faint, grid, accent, weak, base] = ["paper", "ink", "faint", "grid", "accent", "weak", "baseline"].map(colour);
   const font = getComputedStyle(document.body).fontFamily;
   return {
@@ -36,9 +37,9 @@ function config() {
       goal: { color: colour("region"), fillOpacity: 0.07 },
       equal: { color: colour("curve"), strokeWidth: 1, strokeDash: [3, 3] },
       equalname: { color: faint, fontSize: 10, align: "left", dx: 3, dy: -5 },
-      whisker: { color: colour("bar"), strokeWidth: 1.25 },
+      whisker: { color: colour("bar"), strokeWidth: many ? 0.5 : 1.25, strokeOpacity: many ? 0.5 : 1 },
       pareto: { color: accent, strokeWidth: 2, interpolate: "step-after", strokeOpacity: 0.55 },
-      dot: { filled: true, size: 70, opacity: 1, stroke: paper, strokeWidth: 1 },
+      dot: { filled: true, size: many ? 22 : 70, opacity: 1, stroke: paper, strokeWidth: many ? 0.4 : 1 },
       reference: { filled: true, size: 90, shape: "diamond", color: base, opacity: 1 },
       below: { color: base, fontSize: 11, align: "left", dx: 6, dy: 15 },
       before: { color: base, fontSize: 11, align: "right", dx: -6, dy: 15 },
@@ -52,7 +53,7 @@ function config() {
 }
 
 // Draws a Vega-Lite chart into `place`; `ready` gets its view. Again where the theme or the width changes.
-async function draw(place, spec, ready = null, many = false) {
+async function draw(place, spec, ready = null, points = 0) {
   await loadLibrary();
   let turn = 0;
   const again = async () => {
@@ -63,7 +64,7 @@ async function draw(place, spec, ready = null, many = false) {
     const sized = { ...spec, width: wide, autosize: { type: "fit", contains: "padding" }, padding: 4 };
     figures.set(place, { again, view: null, wide });
     const { view: drawn } = await vegaEmbed(place, sized, {
-      mode: "vega-lite", renderer: many ? "canvas" : "svg", config: config(), actions: false, tooltip: false, hover: false, logLevel: 1,
+      mode: "vega-lite", renderer: points > 300 ? "canvas" : "svg", config: config(points), actions: false, tooltip: false, hover: false, logLevel: 1,
     });
     if (mine !== turn) return; // the width changed meanwhile
     figures.set(place, { again, view: drawn, wide });

@@ -25,6 +25,7 @@ function listen() {
   $("#reset").addEventListener("click", () => change({ wt: "", wf: "", k: "" }));
   $(".whatif").addEventListener("submit", (event) => event.preventDefault());
   $("#pareto").addEventListener("keydown", keys);
+  $("#pareto").addEventListener("click", () => pointed && select(pointed, true));
   $("#pareto").addEventListener("mouseleave", () => point(null));
   $("#pareto").addEventListener("blur", () => hint(""));
 }

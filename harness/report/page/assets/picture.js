@@ -31,7 +31,8 @@ function pointsOf(board, axis) {
 function label(points, [[left, right], [low, high]]) {
   const taken = [];
   const narrow = innerWidth < 720;
-  for (const point of [...points].sort((a, b) => (a.look !== "front") - (b.look !== "front"))) {
+  const named = points.filter((point) => point.look === "front" || points.length <= 25);
+  for (const point of named.sort((a, b) => (a.look !== "front") - (b.look !== "front"))) {
     const at = [Math.log(point.x / left) / Math.log(right / left), (point.y - low) / (high - low)];
     const free = taken.every((other) => Math.abs(at[0] - other[0]) > (narrow ? 0.4 : 0.2) || Math.abs(at[1] - other[1]) > 0.06);
     if (!free || taken.length >= (narrow ? 6 : 12)) continue;
@@ -77,11 +78,14 @@ function borderOf(front, [[, right], [low]]) {
   if (!front.length) return [];
   return [{ x: front[0].x, y: low }, ...front.map(({ x, y }) => ({ x, y })), { x: right, y: front.at(-1).y }];
 }
+// Numbers of a logarithmic axis: as in pareto.py, fewer on a phone.
 function ticksOf([left, right]) {
   const [first, last] = [Math.floor(Math.log10(left)), Math.ceil(Math.log10(right))];
+  const narrow = innerWidth < 720;
+  const few = Math.log10(right / left) < 1;
+  const steps = last - first > 4 ? [1] : few ? (narrow ? [1, 2, 3, 5, 7] : [1, 2, 3, 4, 5, 6, 7, 8, 9]) : narrow ? [1, 3] : [1, 2, 5];
   const found = [];
-  for (let power = first; power <= last; power++)
-    for (const step of last - first > 4 || innerWidth < 720 ? [1, 3] : [1, 2, 5]) found.push(Number(`${step}e${power}`));
+  for (let power = first; power <= last; power++) for (const step of steps) found.push(Number(`${step}e${power}`));
   return found.filter((value) => value >= left && value <= right);
 }
 
@@ -130,9 +134,7 @@ function showPicture(board) {
     for (const [name, value] of Object.entries(its.values)) made.data(name, value);
     made.run();
     made.addEventListener("pointermove", (event, item) => point(item?.datum?.id ?? null, event));
-    made.addEventListener("pointerout", () => point(null));
-    made.addEventListener("click", (event, item) => item?.datum?.id && select(item.datum.id, true));
-  }, points.length > 300);
+  }, points.length);
 }
 
 function says(entry) {

@@ -139,5 +139,5 @@ function showTables(board, section) {
     if (around.previousElementSibling?.tagName === "H3") around.previousElementSibling.hidden = empty;
   }
   filled = weighed;
-  $("#count").textContent = shown === all ? `${all} entries` : `${shown} of ${all} entries`;
+  $("#count").textContent = `${shown === all ? all : `${shown} of ${all}`} ${all === 1 ? "entry" : "entries"}`;
 }
