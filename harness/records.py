@@ -201,6 +201,13 @@ def write_boards(folder: Path, boards: Sequence[Board], pages: Mapping[str, byte
     return changed
 
 
+def write_page(path: Path, text: str) -> None:
+    """Writes a report, whole or not at all, over a former one. Raises MachineError."""
+    with machine(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace(path.resolve(), text.encode())
+
+
 def differing(
     folder: Path, boards: Sequence[Board], pages: Mapping[str, bytes], same: Callable[[str, bytes, bytes], bool]
 ) -> list[Path]:

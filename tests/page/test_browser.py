@@ -1,12 +1,14 @@
 """The page as a reader has it: in a Chromium, from disk."""
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from harness.cli.watching import Served, server_of
 from harness.record import Record
 from harness.report.formats import FORMATS
 from harness.report.page.html import page as page_of
@@ -316,6 +318,23 @@ def test_hostile_names_do_nothing(open_page: Open, tmp_path: Path) -> None:
         page.evaluate("(id) => change({ entry: id })", entry.id)
         assert page.locator("#entry img, #entry script").count() == 0
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+
+
+# --- watched
+
+
+def test_a_page_that_is_watched_takes_a_newer_one_and_keeps_its_address(open_page: Open, records: list[Record]) -> None:
+    shown = [Served(making.make_page(records[:10], watched=True).encode(), "0")]
+    with server_of(lambda: shown[0], 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        page = open_page(f"http://127.0.0.1:{server.server_port}/", "#sort=f1")
+        assert page.inner_text("#count") == "10 entries"
+        page.wait_for_timeout(1500)  # it has asked once
+        shown[0] = Served(making.make_page(records[:12], watched=True).encode(), "1")
+        page.wait_for_function("document.querySelector('#count')?.textContent === '12 entries'")
+        assert page.evaluate("location.hash") == "#sort=f1"
+        page.close()
+        server.shutdown()
 
 
 # --- for everybody

@@ -65,7 +65,7 @@ def page(view: View, library: str, watched: bool = False) -> str:
         watched=watched,
         # Markup: written by us, or escaped by `embedded`; everything else is escaped by the template.
         style=Markup(_asset("page.css")),
-        data=Markup(embedded(view)),
+        data=Markup(embedded(msgspec.structs.replace(view, mistakes=None))),
         chart=Markup(embedded(chart())),
         library=Markup(library),
         scripts=Markup(scripts),

@@ -21,7 +21,7 @@ _TAIL = 0.995  # the histogram ends here; the distribution shows the rest
 class Trace(msgspec.Struct, frozen=True):
     """Times of both sides of one run, in us, the channel's floor taken off; crops that count."""
 
-    edges: tuple[float, float]  # of the histogram, in us; its bins are equally wide, the last one takes what is beyond
+    edges: tuple[float, float]  # of the histogram, in us; its bins are equal factors, the last one takes what is beyond
     counts: tuple[tuple[int, ...], tuple[int, ...]]  # submission's, baseline's
     quantiles: tuple[tuple[int, ...], tuple[int, ...]]  # 0, 1, ... 100 %
     along: tuple[tuple[int, ...], tuple[int, ...]]  # means of stretches of equal length, in the order of the run
@@ -43,10 +43,11 @@ def trace(raw: Raw, protocol: Protocol) -> Trace:
     stretches = _stretches(raw.passes)
     both = [np.concatenate(side) for side in (ours, theirs)]
     low, high = float(min(map(np.min, both))), float(max(np.quantile(times, _TAIL) for times in both))
-    high = max(high, low + 1.0)
+    high = max(high, low * 1.01)
+    bins = np.geomspace(low, high, _BINS + 1)  # one side may take a hundred times as long as the other
     return Trace(
-        edges=(round(low, 1), round(high, 1)),
-        counts=_pair([np.histogram(np.minimum(times, high), _BINS, (low, high))[0] for times in both]),
+        edges=(round(float(low), 1), round(float(high), 1)),
+        counts=_pair([np.histogram(np.clip(times, bins[0], bins[-1]), bins)[0] for times in both]),
         quantiles=_pair([np.quantile(times, _QUANTILES) for times in both]),
         along=_pair([_along(side, stretches) for side in (ours, theirs)]),
         passes=tuple(stretches),

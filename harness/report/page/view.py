@@ -14,6 +14,7 @@ from harness.derive import FLAGS
 from harness.record import BoardKey, Latency, Machine, Record, Result
 from harness.report.board import Board, Row
 from harness.report.clean import clean
+from harness.report.page.sheet import Sheet
 from harness.report.page.trace import Trace
 from harness.report.text import explanations, of_half, ranks
 from harness.rules import Rules
@@ -135,7 +136,8 @@ class View(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     target: float
     boards: tuple[Shown, ...]
     machines: tuple[Machine, ...]
-    alone: bool = False  # the page of one record
+    alone: str = ""  # the entry that the page is of, where it is of one record
+    mistakes: Sheet | None = None  # of that one
 
 
 def view(
@@ -170,6 +172,17 @@ def view(
         boards=tuple(shown),
         machines=tuple(machines.kept),
     )
+
+
+def alone(made: View, digest: str, verdict: str | None, mistakes: Sheet | None) -> View:
+    """The view as the page of one record: of the entry that it is alone in; the others stay to be compared with."""
+    (board,) = made.boards
+    (mine,) = [entry for entry in board.entries if any(run.pooled and run.digest == digest[:8] for run in entry.runs)]
+    entries = tuple(
+        msgspec.structs.replace(mine, verdict=verdict) if entry is mine else entry for entry in board.entries
+    )
+    shown = msgspec.structs.replace(board, entries=entries)
+    return msgspec.structs.replace(made, boards=(shown,), alone=mine.id, mistakes=mistakes)
 
 
 class _Machines:

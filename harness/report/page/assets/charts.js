@@ -6,17 +6,17 @@ const chartOf = (values, height, layer) => ({ data: { values }, height, layer })
 
 function histogram(trace) {
   const [low, high] = trace.edges;
-  const width = (high - low) / trace.counts[0].length;
+  const at = (i) => (low * (high / low) ** (i / trace.counts[0].length)) / 1e3;
   const values = trace.counts.flatMap((counts, which) => {
     const all = sum(counts);
     return counts.map((count, i) => ({
-      side: SIDES[which], from: (low + i * width) / 1e3, to: (low + (i + 1) * width) / 1e3, share: (100 * count) / all, zero: 0,
+      side: SIDES[which], from: at(i), to: at(i + 1), share: (100 * count) / all, zero: 0,
     }));
   });
   return chartOf(values, 190, [{
     mark: { type: "rect", opacity: 0.55 },
     encoding: {
-      x: quantity("from", "ms a crop", { scale: { zero: false, nice: false } }), x2: { field: "to" },
+      x: quantity("from", "ms a crop (log)", { scale: { type: "log", nice: false } }), x2: { field: "to" },
       y: quantity("zero", "% of crops"), y2: { field: "share" }, color: side,
     },
   }]);

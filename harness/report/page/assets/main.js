@@ -58,9 +58,9 @@ function showControls(board) {
 function show() {
   const board = boardNow();
   if (!board) return;
-  const entry = state.entry || view.alone ? entryOf(board, state.entry) ?? (view.alone ? board.entries[0] : null) : null;
+  const entry = entryOf(board, view.alone || state.entry) ?? null;
   $("#entry").hidden = !entry;
-  for (const section of $$(".board")) section.hidden = section.dataset.board !== board.id || (Boolean(entry) && !view.alone);
+  for (const section of $$(".board")) section.hidden = section.dataset.board !== board.id || Boolean(entry);
   for (const link of $$("nav a")) {
     if (link.dataset.board === board.id) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
