@@ -35,7 +35,14 @@ def make_entries(count: int, seed: int = 0) -> list[Record]:
         f1 = 0.4 if number % 10 == 9 else f1
         logs = rng.normal(math.log(ratio), 0.01, 5).tolist()
         result = make_result(logs, f1, 0.75, classes=make_classes(f1), flags=("noisy",) if number % 15 == 7 else ())
-        package = make_package(name, authors=f"team {number % 7}", size_bytes=int(rng.uniform(1e5, 2e7)))
+        package = make_package(
+            name,
+            authors=f"team {number % 7}",
+            size_bytes=int(rng.uniform(1e5, 2e7)),
+            format=("python", "onnx")[number % 2],
+            parameters=int(1e6 * ratio * rng.uniform(0.5, 2)),
+            macs=int(3e8 * ratio),
+        )
         found.append(make_record(submission=package, result=result))
     return found
 

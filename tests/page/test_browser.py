@@ -23,7 +23,10 @@ from tests.page.making import RULES, data_of, made_boards, make_entries, write_p
 from tests.report.test_formats import EVIL, evil_boards
 
 pytestmark = pytest.mark.xdist_group("browser")
-_COLUMNS = ("rank", "name", "score", "f1", "ratio", "p50", "p90", "p95", "size", "isolation", "date")
+_COLUMNS = (
+    *("rank", "name", "score", "f1", "ratio", "p50", "p90", "p95"),
+    *("parameters", "macs", "size", "format", "isolation", "date"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -189,6 +192,21 @@ def test_an_address_that_means_nothing_shows_the_board(open_page: Open, path: Pa
     assert open_page(path, fragment).locator(".board:not([hidden]) tr[data-i]").count() > 0
 
 
+def test_a_long_table_follows_its_reader(open_page: Open, tmp_path: Path) -> None:
+    page = open_page(write_page(tmp_path, make_entries(300)))
+    rows = page.locator(".ranked tr[data-i]")
+    everything = page.evaluate("tables.get(document.querySelector('.ranked')).visible.length")
+    assert rows.count() < 60
+    assert everything > 200
+    assert f"of {everything} rows" in page.locator(".more").first.inner_text()
+    last = page.evaluate("boardNow().entries.filter((one) => one.rank !== undefined).at(-1)")
+    page.evaluate("(id) => select(id, true)", last["id"])  # as a click on its point does
+    assert page.inner_text("tr.on th a") == last["name"]
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator(".more").first.is_hidden()
+
+
 # --- what if
 
 
@@ -238,6 +256,17 @@ def test_a_click_on_a_point_selects_its_row_and_hovering_names_it(board_page: An
     assert name.startswith("entry")
     board_page.mouse.click(*at, delay=80)  # as a hand does
     assert board_page.inner_text("tr.on th a") == name
+
+
+def test_the_picture_is_against_parameters_or_macs_too(board_page: Any) -> None:
+    for axis in ("parameters", "macs"):
+        board_page.select_option("#axis", axis)
+        board_page.wait_for_function(f"pareto.view !== null && pareto.drawn.includes('{axis}')")
+        assert axis in board_page.evaluate("location.hash")
+        xs, ys = (board_page.evaluate(f"pareto.values.front.map((one) => one.{name})") for name in "xy")
+        assert xs == sorted(xs)
+        assert ys == sorted(ys)
+        assert board_page.evaluate("pareto.values.curves") == []
 
 
 def test_a_column_sorts_by_keyboard(board_page: Any) -> None:

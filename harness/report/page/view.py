@@ -260,6 +260,9 @@ def _entry(row: Row, rank: str, newest: Record | None) -> Entry:
         f1_difference=_ends(row.f1_difference),
         latency=_latency(row.latency),
         size=package.size_bytes or None,
+        format=package.format or None,
+        parameters=package.parameters or None,
+        macs=package.macs or None,
         passes=row.passes,
         eligible=row.eligible,
         target=row.target_met,
@@ -275,12 +278,10 @@ def _entry(row: Row, rank: str, newest: Record | None) -> Entry:
 
 
 def _of_record(record: Record) -> dict[str, Any]:
-    package = record.submission
     return {
         "isolation": "" if record.isolation is None else record.isolation.summary(),
         "harness": clean(record.harness, 40),
         "seed": None if record.official else str(record.seed),
-        **{name: getattr(package, name, None) or None for name in ("parameters", "macs", "format")},
     }
 
 

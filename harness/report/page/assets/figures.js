@@ -64,7 +64,7 @@ async function draw(place, spec, ready = null, points = 0) {
     const sized = { ...spec, width: wide, autosize: { type: "fit", contains: "padding" }, padding: 4 };
     figures.set(place, { again, view: null, wide });
     const { view: drawn } = await vegaEmbed(place, sized, {
-      mode: "vega-lite", renderer: points > 300 ? "canvas" : "svg", config: config(points), actions: false, tooltip: false, hover: false, logLevel: 1,
+      mode: "vega-lite", renderer: points > 300 ? "canvas" : "svg", config: config(points), actions: false, tooltip: false, hover: false, logLevel: 1, defaultStyle: false,
     });
     if (mine !== turn) return; // the width changed meanwhile
     figures.set(place, { again, view: drawn, wide });

@@ -160,7 +160,14 @@ function select(id, scroll) {
   mark(id);
   const section = $(".board:not([hidden])");
   for (const row of $$("tr.on", section)) row.classList.remove("on");
-  const row = document.getElementById(`board=${boardNow().id}&entry=${id}`);
+  let row = null;
+  for (const table of $$("table", section)) {
+    const its = tables.get(table);
+    const at = its?.visible.findIndex((one) => one.of.id !== undefined && one.of.id === id) ?? -1;
+    if (at < 0) continue;
+    row = its.visible[at].row;
+    if (at >= its.limit) grow(table, at + 1 - its.limit);
+  }
   row?.classList.add("on");
   if (scroll) row?.scrollIntoView({ block: "nearest" });
   const entry = entryOf(boardNow(), id);

@@ -1,4 +1,6 @@
-// The tables: sorted, filtered, ranked anew. Rows stay the elements that the file came with; only their order changes.
+// The tables: sorted, filtered, ranked anew. Rows stay the elements that the file came with; what changes is which of
+// them the table has, and in which order. Of a long table the rest follows where the reader comes near: laying out a
+// thousand rows takes half a second, and nobody reads a thousand.
 const by = (pick) => (entry) => pick(entry) ?? null;
 const COLUMNS = {
   rank: by((e) => e.place),
@@ -74,6 +76,7 @@ function compare(key, descending) {
   };
 }
 
+const FEW = 50; // rows that a table has at first, and more at a time
 const tables = new Map(); // table -> its rows, as they came
 function rowsOf(table, board) {
   if (!tables.has(table)) {
@@ -85,7 +88,11 @@ function rowsOf(table, board) {
       of: row.dataset.line ? board.lines[row.dataset.line] : board.entries[row.dataset.i],
       line: "line" in row.dataset,
     }));
-    tables.set(table, { found, bodies, now: "" });
+    const more = make("button", { type: "button", class: "more", hidden: true });
+    table.closest(".scroll").after(more);
+    more.addEventListener("click", () => grow(table));
+    nearing.observe(more);
+    tables.set(table, { found, bodies, more, limit: FEW, now: "", laid: [] });
   }
   return tables.get(table);
 }
@@ -101,43 +108,68 @@ function fillRow({ row, of, line }, now) {
   }
 }
 
+// Puts the first of the visible rows into a table, filled in under the weights that are in force.
+function lay(table, now) {
+  const its = tables.get(table);
+  const rows = its.visible.slice(0, its.limit);
+  const weighed = `${now.wt} ${now.wf} ${now.k}`;
+  for (const one of rows) {
+    if (one.weighed !== weighed) fillRow(one, now);
+    one.weighed = weighed;
+    one.row.classList.toggle("on", one.of.id !== undefined && one.of.id === selected);
+  }
+  const laid = rows.map((one) => one.moved);
+  if (its.laid.length !== laid.length || laid.some((row, i) => row !== its.laid[i])) {
+    if (its.bodies) {
+      for (const body of [...table.tBodies]) body.remove();
+      table.append(...laid);
+    } else table.tBodies[0].replaceChildren(...laid);
+    its.laid = laid;
+  }
+  its.more.hidden = laid.length === its.visible.length;
+  its.more.textContent = `${laid.length} of ${its.visible.length} rows: show more`;
+}
+function grow(table, by = FEW) {
+  const its = tables.get(table);
+  its.limit += by;
+  lay(table, weights());
+}
+const nearing = new IntersectionObserver((seen) => {
+  for (const { target, isIntersecting } of seen)
+    if (isIntersecting) for (const [table, { more }] of tables) if (more === target) grow(table);
+}, { rootMargin: "600px" });
+addEventListener("beforeprint", () => { for (const table of tables.keys()) if (!table.closest(".board").hidden) grow(table, Infinity); });
+
 // Brings a board's tables in line with the state.
-let filled = ""; // the weights that the cells show, by board
 function showTables(board, section) {
   const now = rerank(board);
   const words = state.q.toLowerCase().split(/\s+/).filter(Boolean);
   const wanted = Object.hasOwn(COLUMNS, state.sort) ? state.sort : now.changed ? "score" : "";
   const descending = state.dir ? state.dir === "down" : DESCENDING.has(wanted);
-  const weighed = `${board.id} ${now.wt} ${now.wf} ${now.k}`;
   let [shown, all] = [0, 0];
   for (const table of $$("table", section)) {
-    const { found, bodies, now: order } = rowsOf(table, board);
+    const its = rowsOf(table, board);
+    const { found, bodies } = its;
+    const visible = [];
     for (const one of found) {
-      const visible = one.line ? !state.show && !words.length : passes(one.of, words, state.show);
-      if (one.moved.hidden === visible) one.moved.hidden = !visible;
       all += !one.line;
-      shown += visible && !one.line;
-      if (filled !== weighed) fillRow(one, now);
-      const on = one.of.id !== undefined && one.of.id === selected;
-      if (one.row.classList.contains("on") !== on) one.row.classList.toggle("on", on);
+      if (one.line ? state.show || words.length : !passes(one.of, words, state.show)) continue;
+      visible.push(one);
+      shown += !one.line;
     }
-    const key = `${wanted} ${descending} ${weighed}`;
-    if (order !== key && !(order === "" && wanted === "" && !now.changed)) {
-      const sorted = wanted ? [...found].sort(compare(wanted, descending)) : found;
-      const place = document.createDocumentFragment();
-      place.append(...sorted.map((one) => one.moved));
-      (bodies ? table : table.tBodies[0]).append(place);
-    }
-    tables.get(table).now = key;
+    if (its.now !== `${wanted} ${descending}`) its.limit = FEW;
+    its.now = `${wanted} ${descending}`;
+    if (wanted) visible.sort(compare(wanted, descending));
+    its.visible = visible;
+    lay(table, now);
     for (const head of $$("thead th[data-key]", table)) {
       if (head.dataset.key === (wanted || (bodies ? "" : "rank"))) head.setAttribute("aria-sort", descending ? "descending" : "ascending");
       else head.removeAttribute("aria-sort");
     }
-    const empty = found.every((one) => one.moved.hidden);
+    const empty = !visible.length;
     const around = table.closest(".scroll");
     around.hidden = empty;
     if (around.previousElementSibling?.tagName === "H3") around.previousElementSibling.hidden = empty;
   }
-  filled = weighed;
   $("#count").textContent = `${shown === all ? all : `${shown} of ${all}`} ${all === 1 ? "entry" : "entries"}`;
 }
