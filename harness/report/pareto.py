@@ -11,6 +11,7 @@ Domains = tuple[tuple[float, float], tuple[float, float]]
 _STEPS = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)  # between the scores of two curves
 _MOST_CURVES, _SAMPLES = 14, 80
 _MANY_POWERS = 5  # of ten, on an axis
+_BESIDE = (0.05, 0.04)  # shares of the width and height that the number of a curve takes
 _NAME = 24  # characters
 
 
@@ -104,7 +105,7 @@ def domains(points: Sequence[Point]) -> Domains:
 
 
 def curves(rule: tuple[float, float], f1: float, domain: Domains) -> list[Point]:
-    """Points of the curves of equal score that cross the picture; the first one of each carries its label."""
+    """Points of the curves of equal score that cross the picture; the first of each is labelled, where there is room."""
     (left, right), (low, high) = domain
     weight, slope = rule
 
@@ -114,6 +115,7 @@ def curves(rule: tuple[float, float], f1: float, domain: Domains) -> list[Point]
     least, most = score(left, high), score(right, low)
     step = next((step for step in _STEPS if (most - least) / step <= _MOST_CURVES), _STEPS[-1])
     found = []
+    named: list[tuple[float, float]] = []
     for number in range(math.ceil(least / step), math.floor(most / step) + 1):
         name, places = f"{number * step:.4g}", []
         for sample in range(_SAMPLES + 1):  # along both axes: a curve is flat at its left and steep at its right
@@ -129,7 +131,12 @@ def curves(rule: tuple[float, float], f1: float, domain: Domains) -> list[Point]
             for x, y in sorted(places)
             if left <= x <= right and low <= y <= high
         ]
-        if its:
+        if its and all(
+            abs(math.log(its[0]["x"] / x)) > _BESIDE[0] * math.log(right / left)
+            or abs(its[0]["y"] - y) > _BESIDE[1] * (high - low)
+            for x, y in named
+        ):
             its[0]["label"] = its[0]["score"]
+            named.append((its[0]["x"], its[0]["y"]))
         found += its
     return found

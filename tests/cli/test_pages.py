@@ -12,8 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from harness import records
+from harness.cli.pages import traces
 from harness.cli.watching import Served, server_of
 from harness.errors import UsageError
+from harness.report import rank
+from tests.builders import make_rules, make_run
 from tests.cli.conftest import Project
 from tests.conftest import ROOT
 
@@ -111,6 +115,16 @@ def test_errors_are_shown_as_crops(project: Project) -> None:
     assert text.count('<img src="data:image/jpeg;base64,') == min(int(found[1]), 60) > 0
     project.package("sharp", "def load(device):\n    return lambda crops: [1 for _ in crops]\n")
     assert "expected the package of the record" in project.error("report", str(path), "--errors", code=3)
+
+
+def test_of_an_official_run_the_page_has_nothing_of_the_raw_file(tmp_path: Path) -> None:
+    rules = make_rules()
+    for official in (False, True):
+        record, raw = make_run(official=official, half="public" if official else "all")
+        path = records.write(tmp_path / str(official), record, raw)
+        read = {path: records.read(path)}
+        shown = traces(read, rank.boards(read.values(), rules), rules)
+        assert bool(shown) != official
 
 
 # --- watch

@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 Open = Callable[..., Any]
 
@@ -17,6 +15,7 @@ Open = Callable[..., Any]
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """A headless Chromium, of $HARNESS_CHROMIUM or of the system."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     found = os.environ.get("HARNESS_CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
     if found is None:
         pytest.skip("no Chromium: on Debian apt-get install chromium")

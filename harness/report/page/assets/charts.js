@@ -48,7 +48,7 @@ function along(trace) {
     layer: [
       {
         data: { values: starts }, mark: { type: "rule", style: "passes" },
-        encoding: { x: quantity("begin", `the run, in ${begin} stretches of its ${trace.passes.length} passes`, { axis: { labels: false, ticks: false, grid: false }, scale: { domain: [0, begin] } }) },
+        encoding: { x: quantity("begin", `the run, in ${begin} stretches of its ${trace.passes.length} passes`, { axis: { labels: false, ticks: false, grid: false }, scale: { domain: [0, begin], nice: false } }) },
       },
       {
         data: { values }, mark: { type: "line" },

@@ -55,6 +55,7 @@ function curvesOf(board, [[left, right], [low, high]], { wt, wf, k }) {
   const [least, most] = [score(left, high), score(right, low)];
   const step = STEPS.find((one) => (most - least) / one <= 14) ?? 10;
   const found = [];
+  const named = [];
   if (!(wf > 0 && k > 0)) return found;
   for (let number = Math.ceil(least / step); number <= Math.floor(most / step); number++) {
     const all = [];
@@ -67,7 +68,13 @@ function curvesOf(board, [[left, right], [low, high]], { wt, wf, k }) {
     }
     const its = all.filter(([x, y]) => x >= left && x <= right && y >= low && y <= high)
       .sort((a, b) => a[0] - b[0] || a[1] - b[1]).map(([x, y]) => ({ score: String(number), x, y, label: "" }));
-    if (its.length) its[0].label = String(Number((number * step).toPrecision(4)));
+    const narrow = innerWidth < 720;
+    const room = its.length && named.every(({ x, y }) =>
+      Math.abs(Math.log(its[0].x / x)) > (narrow ? 0.12 : 0.05) * Math.log(right / left) || Math.abs(its[0].y - y) > (narrow ? 0.06 : 0.04) * (high - low));
+    if (room) {
+      its[0].label = String(Number((number * step).toPrecision(4)));
+      named.push(its[0]);
+    }
     found.push(...its);
   }
   return found;
@@ -89,11 +96,19 @@ function ticksOf([left, right]) {
   return found.filter((value) => value >= left && value <= right);
 }
 
+// The target's name stands at its left, the baseline's at its right; on a phone there is room for the one alone.
+function lineAt({ name: whole, ratio: x, f1: y }) {
+  const name = whole.length > 24 ? `${whole.slice(0, 23)}…` : whole;
+  const narrow = innerWidth < 720;
+  const before = x < 1 ? !narrow : narrow;
+  return { name, before: before ? name : "", below: before || x < 1 ? "" : name, x, y };
+}
+
 function showPicture(board) {
   const place = $("#pareto");
   const axis = Object.hasOwn(AXES, state.x) ? state.x : "ratio";
   const points = pointsOf(board, axis);
-  const lines = axis === "ratio" ? board.lines.map((l) => ({ name: l.name, before: l.ratio < 1 ? l.name : "", below: l.ratio < 1 ? "" : l.name, x: l.ratio, y: l.f1 })) : [];
+  const lines = axis === "ratio" ? board.lines.map(lineAt) : [];
   const drawn = `${board.id} ${axis} ${innerWidth < 720}`;
   place.closest(".panel").hidden = !points.length && !board.lines.length;
   if (!points.length) {
