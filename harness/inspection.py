@@ -1,6 +1,7 @@
 """A package's files, inspected as data before anything of them runs: plain files only, few, small, plainly named."""
 
 import contextlib
+import math
 import os
 import stat
 import unicodedata
@@ -8,15 +9,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
+import msgspec
+
 from harness.errors import SubmissionError
 from harness.rules import Limits
 
 _DEPTH = 16  # folders within folders; far below what a path or a recursion bears
 _NAME_BYTES = 200  # of one name, so that a copy of it fits wherever it is made
 _MANIFEST_BYTES = 64 << 10
+_HEADER_BYTES = 4 << 20  # of a safetensors file; one of 10,000 tensors has 1 MB
+_KEPT = ("running_mean", "running_var", "num_batches_tracked")
 _CACHES = ("__pycache__",)
 # Names are printed, hashed and opened again: no controls, no marks that turn the direction of writing, no halves.
 _NEVER = ("Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp")
+
+
+class _Tensor(msgspec.Struct):
+    """What a safetensors header says of a tensor; its __metadata__ has no shape."""
+
+    shape: tuple[int, ...] = ()
 
 
 def listed(package: Path, name: str, limits: Limits, left_out: tuple[str, ...]) -> dict[str, Path]:
@@ -150,3 +161,22 @@ def _kind(mode: int) -> str:
 
 def _refuse(name: str, expected: str, got: str) -> NoReturn:
     raise SubmissionError(f"{name}: expected {expected}, got {got}", kind="package")
+
+
+def parameters(path: Path) -> int | None:
+    """How many numbers were learnt, by the header of a safetensors file; None where it is none or has no such header.
+
+    Source: the format is 8 bytes of length, then JSON of that length (huggingface.co/docs/safetensors). Batch norm's
+    running statistics are kept and not learnt.
+    """
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if length > _HEADER_BYTES:
+                return None
+            header = msgspec.json.decode(file.read(length), type=dict[str, _Tensor])
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    shapes = [one.shape for name, one in header.items() if name != "__metadata__" and not name.endswith(_KEPT)]
+    count = sum(math.prod(shape) for shape in shapes)
+    return count if 0 < count <= path.stat().st_size and all(side >= 0 for shape in shapes for side in shape) else None

@@ -31,6 +31,10 @@ class Package(Part, frozen=True):
     description: str = ""
     weights_of: str | None = None  # the other data set that its weights were trained on: a transfer
     size_bytes: int = 0
+    # Those below came later: where they are not known nothing is written, so that older records keep their digests.
+    format: str | msgspec.UnsetType = msgspec.UNSET  # of its model; "python" for a predict.py
+    parameters: int | msgspec.UnsetType = msgspec.UNSET  # numbers in its safetensors file, but for running statistics
+    macs: int | msgspec.UnsetType = msgspec.UNSET  # multiply-adds of a crop
 
 
 class DataId(Part, frozen=True):

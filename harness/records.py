@@ -11,8 +11,9 @@ import io
 import re
 import secrets
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import get_args
 
 import msgspec
@@ -24,12 +25,13 @@ from harness.raw import Raw
 from harness.record import Record, decode, encode, seal
 from harness.report.board import Board
 from harness.report.clean import slug
-from harness.report.files import FORMS, MARKER, RESERVED, board_files
+from harness.report.files import FORMS, MARKER, PICTURES, RESERVED, board_files
 from harness.rules import Level, Rules
 
 RAW = ".raw.json.gz"
 DECISIONS = "decisions.json"
 PRIVATE = "private"  # folder of the leaderboard; see .gitignore
+NO_PAGES: Mapping[str, bytes] = MappingProxyType({})
 _STRENGTH: tuple[Level, ...] = get_args(Level)  # the strongest first
 _UTC = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(\.\d+)?(Z|\+00:00)")
 _RECORD_LIMIT = 16 << 20  # bytes; a record of 1,000 classes has 8 MB, most of it the confusion matrix
@@ -177,16 +179,17 @@ def decide(folder: Path, decision: Decision) -> Path:
     return path
 
 
-def write_boards(folder: Path, boards: Sequence[Board]) -> list[Path]:
+def write_boards(folder: Path, boards: Sequence[Board], pages: Mapping[str, bytes] = NO_PAGES) -> list[Path]:
     """Writes the generated files and removes those of boards that are gone; the paths that were written.
 
-    Raises DataError rather than overwrite a Markdown file without the generated marker, and MachineError.
+    `pages`: pictures and the page, by their paths; without them those that lie there are left as they are.
+    Raises DataError rather than overwrite a file of another's without the generated marker, and MachineError.
     """
-    files = {folder / name: text.encode() for name, text in board_files(boards).items()}
+    files = _files(folder, boards, pages)
     with machine(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for path in files:
-            if path.suffix == ".md" and path.exists() and not _generated(path):
+            if path.suffix in (".md", ".html") and path.exists() and not _generated(path):
                 raise DataError(f"{path}: expected a generated file, got one without its marker; move it away")
         changed = [path for path, body in files.items() if not (path.is_file() and path.read_bytes() == body)]
         for path in changed:
@@ -194,9 +197,36 @@ def write_boards(folder: Path, boards: Sequence[Board]) -> list[Path]:
             replace(path, files[path])
         for stale in _generated_boards(folder):
             if stale not in files:
-                for form in FORMS:
+                for form in (*FORMS, *PICTURES):
                     stale.with_suffix(f".{form}").unlink(missing_ok=True)
     return changed
+
+
+def write_page(path: Path, text: str) -> None:
+    """Writes a report, whole or not at all, over a former one. Raises MachineError."""
+    with machine(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace(path.resolve(), text.encode())
+
+
+def differing(
+    folder: Path, boards: Sequence[Board], pages: Mapping[str, bytes], same: Callable[[str, bytes, bytes], bool]
+) -> list[Path]:
+    """The generated files that are missing, that `write_boards` would remove, or that are not the `same` as theirs.
+
+    `same` gets a file's name, what it should be and what it is. Raises MachineError.
+    """
+    files = _files(folder, boards, pages)
+    with machine(folder, "read"):
+        found = [
+            path for path, body in files.items() if not (path.is_file() and same(path.name, body, path.read_bytes()))
+        ]
+        return [*found, *(path for path in _generated_boards(folder) if path not in files)]
+
+
+def _files(folder: Path, boards: Sequence[Board], pages: Mapping[str, bytes]) -> dict[Path, bytes]:
+    texts = {folder / name: text.encode() for name, text in board_files(boards).items()}
+    return texts | {folder / name: body for name, body in pages.items()}
 
 
 def _generated_boards(folder: Path) -> list[Path]:

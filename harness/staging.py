@@ -20,6 +20,7 @@ from harness.rules import Limits
 
 CLASSES_FILE = "classes.json"
 _WEIGHTS, _TRAINABLE = "weights", ("fit.py", "model.py")
+WEIGHTS_FILE = "weights"  # and an ending, in the staged copy
 _LEFT_OUT = (_WEIGHTS,)  # and hidden names, caches
 _INFO_BYTES = 4 << 20  # of weights/<data>.json; its log of a training has some 100 KB
 
@@ -144,6 +145,7 @@ def staged(package: Path, target: Target, limits: Limits) -> Iterator[tuple[Pack
                 said = declared(manifest.model, manifest.input, manifest.batch)
                 (folder / MODEL_FILE).write_bytes(msgspec.json.encode(said))
             digest, size = _seal(folder)
+        numbers = inspection.parameters(folder / f"{WEIGHTS_FILE}.safetensors")
         yield (
             Package(
                 name=manifest.name,
@@ -152,6 +154,8 @@ def staged(package: Path, target: Target, limits: Limits) -> Iterator[tuple[Pack
                 description=manifest.description,
                 weights_of=target.weights_of,
                 size_bytes=size,
+                format="python" if manifest.model is None else manifest.model.format,
+                parameters=msgspec.UNSET if numbers is None else numbers,
             ),
             folder,
         )
@@ -214,7 +218,7 @@ def _weights(package: Path, manifest: submission.Manifest, target: Target) -> di
             f"may be test photos here; fit again, or --weights-of {target.data} (a transfer)",
             kind="weights",
         )
-    staged = {f"weights{ending}": path for ending, path in tensors.items()} | {"weights.json": info}
+    staged = {f"{WEIGHTS_FILE}{ending}": path for ending, path in tensors.items()} | {"weights.json": info}
     return staged | (_outside(tensors) if manifest.model is not None else {})
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
-from harness import submission
+from harness import inspection, submission
 from harness.errors import HarnessError, SubmissionError, UsageError
 from harness.rules import Rules
 from harness.staging import Target, find, likely_target, staged
@@ -76,6 +76,32 @@ def test_the_copy_has_the_files_and_the_weights_of_one_data_set(
     }
     assert json.loads(files["classes.json"]) == list(CLASSES)
     assert files["weights.safetensors"] == (package / "weights" / "exam.safetensors").read_bytes()
+
+
+def test_what_a_package_weighs_is_read_from_its_weights(
+    make_package: MakePackage, target: Target, the_rules: Rules
+) -> None:
+    package = make_package("net", model="x = 1\n")
+    add_weights(package, "exam")
+    tensors = {"a": np.zeros((4, 5)), "b.running_mean": np.zeros(7), "b.bias": np.zeros(())}
+    save_file(tensors, package / "weights" / "exam.safetensors", {"by": "us"})
+    with staged(package, target, the_rules.limits) as (described, _):
+        assert (described.format, described.parameters, described.macs) == ("python", 21, msgspec.UNSET)
+    with staged(make_package("plain"), target, the_rules.limits) as (described, _):
+        assert described.parameters is msgspec.UNSET
+
+
+STRANGE = (
+    *(b'{"a":{"shape":[-1]}}', b'{"a":{"shape":[9999999999]}}', b'{"a":{"shape":[1e9]}}', b'{"a":{"shape":"x"}}'),
+    *(b"{}", b"[]", b"null", b"{" * 9, b"\xff" * 9),
+)
+
+
+@pytest.mark.parametrize("header", [b"", b"\xff" * 8, *(len(text).to_bytes(8, "little") + text for text in STRANGE)])
+def test_a_strange_header_says_nothing(tmp_path: Path, header: bytes) -> None:
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(header)
+    assert inspection.parameters(path) is None
 
 
 def test_the_copy_is_readable_by_all_and_writable_by_none_and_goes_away(

@@ -20,6 +20,7 @@ from harness.cli import (
     packages,
     predicting,
     preparing,
+    reporting,
     training,
     verifying,
 )
@@ -45,6 +46,7 @@ app.command("rescore")(verifying.rescore)
 app.command("check")(judging.check)
 app.command("audit")(judging.audit)
 app.command("leaderboard")(board.leaderboard)
+app.command("report")(reporting.report)
 app.command("withdraw")(organising.withdraw)
 app.command("supersede")(organising.supersede)
 app.command("freeze")(organising.freeze)

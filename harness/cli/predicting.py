@@ -47,7 +47,7 @@ def predict(
     bad: list[tuple[str, str]] = []
     with (
         staging.staged(package, target, rules.limits) as (described, folder),
-        _worker(
+        worker(
             Staged(described.name, folder, len(target.classes)), announce(isolation, rules), (rules, device.value)
         ) as session,
         counting("photos") as progress,
@@ -107,7 +107,7 @@ def _photos(images: Path) -> tuple[list[str], int]:
 
 
 @contextlib.contextmanager
-def _worker(staged: "Staged", sandbox: "Sandbox", how: tuple["Rules", str]) -> "Iterator[Session]":
+def worker(staged: "Staged", sandbox: "Sandbox", how: tuple["Rules", str]) -> "Iterator[Session]":
     """The package, loaded. `how`: the rules and the device."""
     from harness.judge.machine import usable_cores
     from harness.judge.session import Session, Setting

@@ -73,6 +73,7 @@ def _line(line: Row | Reference) -> dict[str, object]:
         "authors": line.submission.authors,
         "digest": line.submission.digest,
         "weights_of": line.submission.weights_of,
+        **{name: getattr(line.submission, name) or None for name in ("size_bytes", "format", "parameters", "macs")},
         **_interval("score", line.score),
         "score_error": line.score_error,
         **_interval("score_photos", line.score_photos),

@@ -10,6 +10,7 @@ from collections.abc import Container, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from harness.derive import FLAGS
@@ -104,6 +105,9 @@ def cleaned(package: Package) -> Package:
         description=clean(package.description),
         weights_of=None if package.weights_of is None else clean(package.weights_of),
         size_bytes=package.size_bytes,
+        format=clean(package.format, 40) if package.format else msgspec.UNSET,
+        parameters=package.parameters,
+        macs=package.macs,
     )
 
 

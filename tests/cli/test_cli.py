@@ -275,14 +275,15 @@ def test_publishing_moves_the_record_and_writes_its_boards(project: Project) -> 
     assert len(list(project.root.glob("leaderboard/records/*.raw.json.gz"))) == 1
     project.run("leaderboard", "--write")
     boards = list(project.root.glob("leaderboard/practice/*"))
-    assert {path.suffix for path in boards} == {".md", ".csv", ".json"}
+    assert {path.suffix for path in boards} == {".md", ".csv", ".json", ".svg", ".png"}
+    assert (project.root / "leaderboard" / "index.html").exists()
     assert "practice" in (project.root / "leaderboard" / "README.md").read_text()
 
 
-def test_help_and_leaderboard_load_no_torch_and_no_scikit_learn(project: Project) -> None:
+def test_help_and_leaderboard_load_no_torch_and_nothing_that_draws(project: Project) -> None:
     code = (
         "import sys; from harness.cli import run; run({arguments!r});"
-        " print(sorted({{'torch', 'sklearn', 'PIL'}} & set(sys.modules)))"
+        " print(sorted({{'torch', 'sklearn', 'PIL', 'jinja2', 'vl_convert'}} & set(sys.modules)))"
     )
     for arguments in (["leaderboard"], ["--help"], ["score", "--f1", "0.7", "--time", "60"]):
         done = subprocess.run(

@@ -237,7 +237,7 @@ def test_every_key_has_its_own_path_under_the_leaderboard() -> None:
 def test_the_index_links_every_board_and_nothing_else() -> None:
     made = boards([make_record(**change) for change in KEYS], RULES)
     links = re.findall(r"\]\(([^)]*)\)", index(made))
-    assert links == [board_path(board) for board in made]
+    assert links == ["index.html", *(board_path(board) for board in made)]
     assert index(()).startswith(MARKER)
 
 

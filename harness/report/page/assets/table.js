@@ -1,0 +1,175 @@
+// The tables: sorted, filtered, ranked anew. Rows stay the elements that the file came with; what changes is which of
+// them the table has, and in which order. Of a long table the rest follows where the reader comes near: laying out a
+// thousand rows takes half a second, and nobody reads a thousand.
+const by = (pick) => (entry) => pick(entry) ?? null;
+const COLUMNS = {
+  rank: by((e) => e.place),
+  name: by((e) => e.name.toLowerCase()),
+  score: by((e) => e.now?.[0]),
+  f1: by((e) => (Array.isArray(e.f1) ? e.f1[0] : e.f1)),
+  ratio: by((e) => (Array.isArray(e.ratio) ? e.ratio[0] : e.ratio)),
+  p50: by((e) => e.latency?.[1] ?? e.p50),
+  p90: by((e) => e.latency?.[2]),
+  p95: by((e) => e.latency?.[3]),
+  p99: by((e) => e.latency?.[4]),
+  parameters: by((e) => e.parameters),
+  macs: by((e) => e.macs),
+  size: by((e) => e.size),
+  format: by((e) => e.format),
+  isolation: by((e) => e.isolation || null),
+  date: by((e) => e.date),
+};
+const DESCENDING = new Set(["f1", "date"]); // what is best, or newest, first
+
+// Scores and places of a board under the weights in force; the rules' own ranks where these are the rules'.
+function rerank(board) {
+  const now = weights();
+  const rankable = board.entries.filter((entry) => entry.rank !== undefined);
+  for (const entry of board.entries) {
+    entry.now = entry.score ?? null;
+    entry.place = entry.rank ?? null;
+    entry.shown = entry.shown_rank;
+    if (now.changed && board.present && entry.ratio && entry.f1) {
+      entry.now = entry.ratio.map((ratio) => (ratio === null ? null : scored(ratio, entry.f1[0], board, now)));
+    }
+  }
+  for (const line of board.lines) {
+    const score = now.changed ? scored(line.ratio, line.f1, board, now) : line.score;
+    line.now = [score, null, null];
+    line.place = null;
+  }
+  if (now.changed && board.present) {
+    rankable.sort((a, b) => a.now[0] - b.now[0]);
+    rankable.forEach((entry, i) => {
+      const before = rankable[i - 1];
+      entry.place = before && before.now[0] === entry.now[0] ? before.place : i + 1;
+      entry.shown = String(entry.place);
+    });
+  }
+  return now;
+}
+
+// Whether the reader should see an entry under the filters.
+function passes(entry, words, wanted) {
+  const flagged = (entry.flags ?? []).length > 0;
+  const kinds = {
+    ranked: entry.rank !== undefined,
+    target: entry.target === true,
+    unranked: entry.status === "ok" && entry.rank === undefined,
+    flagged,
+    failed: entry.status !== "ok",
+  };
+  if (wanted && kinds[wanted] === false) return false;
+  if (!words.length) return true;
+  entry.words ??= [entry.name, entry.authors, entry.description, entry.format, entry.digest, entry.date, ...(entry.remarks ?? [])]
+    .filter(Boolean).join(" ").toLowerCase();
+  return words.every((word) => entry.words.includes(word));
+}
+
+function compare(key, descending) {
+  const value = COLUMNS[key];
+  return (a, b) => {
+    const [first, second] = [value(a.of), value(b.of)];
+    if (first === null || second === null) return (first === null) - (second === null) || a.was - b.was;
+    const order = first < second ? -1 : first > second ? 1 : 0;
+    return (descending ? -order : order) || a.was - b.was;
+  };
+}
+
+const FEW = 50; // rows that a table has at first, and more at a time
+const tables = new Map(); // table -> its rows, as they came
+function rowsOf(table, board) {
+  if (!tables.has(table)) {
+    const bodies = table.tBodies.length > 1;
+    const found = $$("tr[data-i],tr[data-line]", table).map((row, was) => ({
+      row,
+      moved: bodies ? row.parentElement : row,
+      was,
+      of: row.dataset.line ? board.lines[row.dataset.line] : board.entries[row.dataset.i],
+      line: "line" in row.dataset,
+    }));
+    const more = make("button", { type: "button", class: "more", hidden: true });
+    table.closest(".scroll").after(more);
+    more.addEventListener("click", () => grow(table));
+    nearing.observe(more);
+    tables.set(table, { found, bodies, more, limit: FEW, now: "", laid: [] });
+  }
+  return tables.get(table);
+}
+
+function fillRow({ row, of, line }, now) {
+  const score = row.cells[2];
+  if (line) $("b", score).textContent = number(of.now[0]);
+  else if (of.now && row.cells.length > 4) {
+    $("b", score).textContent = number(of.now[0]);
+    $("small", score).textContent = of.now[1] === null ? "one pass" : `${number(of.now[1])}–${number(of.now[2])}`;
+    $(".w", score).hidden = now.changed;
+    if (of.rank !== undefined) $("b", row.cells[0]).textContent = of.shown;
+  }
+}
+
+// Puts the first of the visible rows into a table, filled in under the weights that are in force.
+function lay(table, now) {
+  const its = tables.get(table);
+  const rows = its.visible.slice(0, its.limit);
+  const weighed = `${now.wt} ${now.wf} ${now.k}`;
+  for (const one of rows) {
+    if (one.weighed !== weighed) fillRow(one, now);
+    one.weighed = weighed;
+    one.row.classList.toggle("on", one.of.id !== undefined && one.of.id === selected);
+  }
+  const laid = rows.map((one) => one.moved);
+  if (its.laid.length !== laid.length || laid.some((row, i) => row !== its.laid[i])) {
+    if (its.bodies) {
+      for (const body of [...table.tBodies]) body.remove();
+      table.append(...laid);
+    } else table.tBodies[0].replaceChildren(...laid);
+    its.laid = laid;
+  }
+  its.more.hidden = laid.length === its.visible.length;
+  its.more.textContent = `${laid.length} of ${its.visible.length} rows: show more`;
+}
+function grow(table, by = FEW) {
+  const its = tables.get(table);
+  its.limit += by;
+  lay(table, weights());
+}
+const nearing = new IntersectionObserver((seen) => {
+  for (const { target, isIntersecting } of seen)
+    if (isIntersecting) for (const [table, { more }] of tables) if (more === target) grow(table);
+}, { rootMargin: "600px" });
+addEventListener("beforeprint", () => { for (const table of tables.keys()) if (!table.closest(".board").hidden) grow(table, Infinity); });
+
+// Brings a board's tables in line with the state.
+function showTables(board, section) {
+  const now = rerank(board);
+  const words = state.q.toLowerCase().split(/\s+/).filter(Boolean);
+  const wanted = Object.hasOwn(COLUMNS, state.sort) ? state.sort : now.changed ? "score" : "";
+  const descending = state.dir ? state.dir === "down" : DESCENDING.has(wanted);
+  let [shown, all] = [0, 0];
+  for (const table of $$("table", section)) {
+    const its = rowsOf(table, board);
+    const { found, bodies } = its;
+    const visible = [];
+    for (const one of found) {
+      all += !one.line;
+      if (one.line ? state.show || words.length : !passes(one.of, words, state.show)) continue;
+      visible.push(one);
+      shown += !one.line;
+    }
+    if (its.now !== `${wanted} ${descending}`) its.limit = FEW;
+    its.now = `${wanted} ${descending}`;
+    if (wanted) visible.sort(compare(wanted, descending));
+    its.visible = visible;
+    lay(table, now);
+    for (const head of $$("thead th[data-key]", table)) {
+      if (head.dataset.key === (wanted || (bodies ? "" : "rank"))) head.setAttribute("aria-sort", descending ? "descending" : "ascending");
+      else head.removeAttribute("aria-sort");
+    }
+    const empty = !visible.length;
+    const around = table.closest(".scroll");
+    around.hidden = empty;
+    if (around.previousElementSibling?.tagName === "H3") around.previousElementSibling.hidden = empty;
+  }
+  $("#count").textContent = `${shown === all ? all : `${shown} of ${all}`} ${all === 1 ? "entry" : "entries"}`;
+}

@@ -1,0 +1,344 @@
+"""What the page shows, as one value: boards and records in, the JSON that the page embeds out. Pure.
+
+Numbers are rounded to six digits and every text is cleaned already; a page with 100 entries must stay below 2 MB.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from harness.derive import FLAGS
+from harness.record import BoardKey, Latency, Machine, Record, Result
+from harness.report.board import Board, Row
+from harness.report.clean import clean
+from harness.report.page.sheet import Sheet
+from harness.report.page.trace import Trace
+from harness.report.text import explanations, of_half, ranks
+from harness.rules import Rules
+from harness.stats import Interval
+
+_MOST_CLASSES = 30  # of a confusion matrix: a larger one is no picture, and megabytes
+_DIGITS = 6
+Numbers = tuple[float | None, ...]
+
+
+class Run(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One record of an entry, for its history."""
+
+    digest: str
+    date: str
+    status: str
+    score: Numbers | None = None
+    ratio: float | None = None
+    f1: float | None = None
+    logs: Numbers = ()  # log ratios of its passes
+    flags: tuple[str, ...] = ()
+    why: str | None = None
+    pooled: bool = False
+
+
+class Entry(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A row of a board, with what its own view needs. Intervals are (value, low, high)."""
+
+    id: str  # its fragment in the page's address
+    name: str
+    status: str
+    date: str
+    shown_rank: str  # "1", "2=", "-"
+    rank: int | None = None
+    low: int | None = None
+    high: int | None = None
+    photos_low: int | None = None
+    photos_high: int | None = None
+    authors: str = ""
+    description: str = ""
+    weights_of: str | None = None
+    digest: str = ""
+    score: Numbers | None = None
+    error: float | None = None
+    degrees: int = 1
+    score_photos: Numbers | None = None
+    ratio: Numbers | None = None
+    f1: Numbers | None = None
+    f1_difference: Numbers | None = None
+    latency: Numbers | None = None  # mean, p50, p90, p95, p99 in ms, crops/s
+    baseline_latency: Numbers | None = None
+    parameters: int | None = None
+    macs: int | None = None
+    size: int | None = None
+    format: str | None = None
+    isolation: str = ""
+    passes: int = 0
+    eligible: bool = False
+    target: bool = False
+    steady: bool = False
+    local: bool = False
+    why: str | None = None  # it is not ranked
+    remarks: tuple[str, ...] = ()
+    flags: tuple[tuple[str, str], ...] = ()  # name, meaning
+    summary: str | None = None
+    verdict: str | None = None  # of a page of one record
+    machine: int | None = None  # index into View.machines
+    harness: str = ""
+    seed: str | None = None  # more digits than a number of JavaScript has
+    runs: tuple[Run, ...] = ()
+    drawn: tuple[int, ...] = ()  # F1 on other photos, in 1/10,000
+    classes: tuple[tuple[Any, ...], ...] = ()  # name, precision, recall, F1, support
+    confusion: tuple[Numbers, ...] = ()
+    trace: Trace | None = None
+
+    @property
+    def kind(self) -> str:
+        """Where on the page it stands: "ranked", "unranked" or "failed"."""
+        return "ranked" if self.rank is not None else "unranked" if self.status == "ok" else "failed"
+
+
+class Line(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The target or the baseline."""
+
+    name: str
+    score: float
+    ratio: float
+    f1: float
+    p50: float | None = None
+
+
+class Shown(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One board."""
+
+    id: str
+    title: str
+    data: str
+    scenario: str
+    isolation: str
+    half: str
+    machine: str
+    baseline: str
+    baseline_f1: float | None
+    frozen: bool
+    least_f1: float | None
+    rules: str
+    digest: str
+    notes: tuple[str, ...]
+    lines: tuple[Line, ...]
+    entries: tuple[Entry, ...]
+    present: bool  # made under the present rules: the page can compute its scores
+
+
+class View(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """All that the page shows."""
+
+    time_weight: float
+    f1_slope: float
+    target: float
+    boards: tuple[Shown, ...]
+    machines: tuple[Machine, ...]
+    alone: str = ""  # the entry that the page is of, where it is of one record
+    mistakes: Sheet | None = None  # of that one
+
+
+def view(
+    boards: Iterable[Board], records: Iterable[Record], rules: Rules, traces: Mapping[str, Trace] | None = None
+) -> View:
+    """Boards with the records that they are made of. `traces`: by record's digest, where the raw file may be shown."""
+    by_digest = {record.digest: record for record in records}
+    machines = _Machines()
+    history: dict[tuple[BoardKey, str], list[Record]] = defaultdict(list)
+    for record in sorted(by_digest.values(), key=lambda one: (one.created_utc, one.digest)):
+        history[record.key(), record.submission.digest].append(record)
+    shown = []
+    for board in boards:
+        entries = []
+        for row, rank in zip(board.rows, ranks(board.rows), strict=True):
+            newest = by_digest.get(row.records[-1])
+            entry = _entry(row, rank, newest)
+            if newest is not None:
+                runs = history[board.key, row.submission.digest] if row.submission.digest else [newest]
+                entry = msgspec.structs.replace(
+                    entry,
+                    machine=machines.number(newest.machine),
+                    trace=(traces or {}).get(newest.digest),
+                    runs=tuple(_run(record, record.digest in row.records) for record in runs),
+                )
+            entries.append(entry)
+        shown.append(_shown(board, entries, rules))
+    return View(
+        time_weight=rules.score.time_weight,
+        f1_slope=rules.score.f1_slope,
+        target=rules.target.time_ratio,
+        boards=tuple(shown),
+        machines=tuple(machines.kept),
+    )
+
+
+def alone(made: View, digest: str, verdict: str | None, mistakes: Sheet | None) -> View:
+    """The view as the page of one record: of the entry that it is alone in; the others stay to be compared with."""
+    (board,) = made.boards
+    (mine,) = [entry for entry in board.entries if any(run.pooled and run.digest == digest[:8] for run in entry.runs)]
+    entries = tuple(
+        msgspec.structs.replace(mine, verdict=verdict) if entry is mine else entry for entry in board.entries
+    )
+    shown = msgspec.structs.replace(board, entries=entries)
+    return msgspec.structs.replace(made, boards=(shown,), alone=mine.id, mistakes=mistakes)
+
+
+class _Machines:
+    """The machines of a page, each once: runs of one board differ in little more than their load."""
+
+    def __init__(self) -> None:
+        self.kept: list[Machine] = []
+        self._numbers: dict[bytes, int] = {}
+
+    def number(self, machine: Machine) -> int:
+        """Its place among them."""
+        key = msgspec.json.encode(machine)
+        if key not in self._numbers:
+            self._numbers[key] = len(self.kept)
+            self.kept.append(_cleaned(machine))
+        return self._numbers[key]
+
+
+def _shown(board: Board, entries: Sequence[Entry], rules: Rules) -> Shown:
+    key = board.key
+    return Shown(
+        id=key.digest()[:8],
+        title=f"{board.data}: {clean(key.scenario)}{of_half(board)}",
+        data=board.data,
+        scenario=clean(key.scenario),
+        isolation=clean(key.isolation),
+        half=key.half,
+        machine=board.machine,
+        baseline=board.baseline,
+        baseline_f1=_digits(board.baseline_f1),
+        frozen=board.baseline_f1_frozen,
+        least_f1=_digits(board.least_f1),
+        rules=clean(key.rules, 12),
+        digest=clean(key.data, 12),
+        notes=board.notes,
+        lines=tuple(
+            Line(
+                name=line.name,
+                score=line.score,
+                ratio=line.time_ratio,
+                f1=line.f1,
+                p50=None if line.latency is None else _digits(line.latency.p50_ms),
+            )
+            for line in board.references
+        ),
+        entries=tuple(entries),
+        present=key.rules == rules.digest(),
+    )
+
+
+def _entry(row: Row, rank: str, newest: Record | None) -> Entry:
+    package, result = row.submission, None if newest is None else newest.result
+    sure = {} if newest is None else _of_record(newest)
+    return Entry(
+        id=_fragment(row),
+        name=package.name,
+        status=row.status,
+        date=row.created_utc[:10],
+        shown_rank=rank,
+        rank=row.rank,
+        low=row.rank_low,
+        high=row.rank_high,
+        photos_low=row.photo_rank_low,
+        photos_high=row.photo_rank_high,
+        authors=package.authors,
+        description=package.description,
+        weights_of=package.weights_of,
+        digest=package.digest[:12],
+        score=_ends(row.score),
+        error=_digits(row.score_error),
+        degrees=row.degrees,
+        score_photos=_ends(row.score_photos),
+        ratio=_ends(row.time_ratio),
+        f1=_ends(row.f1),
+        f1_difference=_ends(row.f1_difference),
+        latency=_latency(row.latency),
+        size=package.size_bytes or None,
+        format=package.format or None,
+        parameters=package.parameters or None,
+        macs=package.macs or None,
+        passes=row.passes,
+        eligible=row.eligible,
+        target=row.target_met,
+        steady=row.steady,
+        local=row.local,
+        why=row.reason,
+        remarks=tuple(explanations(row)),
+        flags=tuple((clean(name, 60), FLAGS.get(name, "unknown")) for name in row.flags),
+        summary=row.summary,
+        **sure,
+        **({} if result is None else _of_result(result)),
+    )
+
+
+def _of_record(record: Record) -> dict[str, Any]:
+    return {
+        "isolation": "" if record.isolation is None else record.isolation.summary(),
+        "harness": clean(record.harness, 40),
+        "seed": None if record.official else str(record.seed),
+    }
+
+
+def _of_result(result: Result) -> dict[str, Any]:
+    small = len(result.confusion) <= _MOST_CLASSES
+    return {
+        "baseline_latency": _latency(result.baseline_latency),
+        "drawn": tuple(round(value * 10_000) for value in result.drawn_f1),
+        "classes": tuple(
+            (clean(one.name, 60), *(_digits(value) for value in (one.precision, one.recall, one.f1, one.support)))
+            for one in sorted(result.classes, key=lambda one: 0.0 if small else one.f1)[:_MOST_CLASSES]
+        ),
+        "confusion": tuple(tuple(map(_digits, row)) for row in result.confusion) if small else (),
+    }
+
+
+def _run(record: Record, pooled: bool) -> Run:
+    result, failure = record.result, record.failure
+    return Run(
+        digest=record.digest[:8],
+        date=clean(record.created_utc[:16].replace("T", " "), 40),
+        status=record.status,
+        score=None if result is None else _ends(result.score),
+        ratio=None if result is None else _digits(result.time_ratio.value),
+        f1=None if result is None else _digits(result.f1.value),
+        logs=() if result is None else tuple(round(value, 5) for value in result.log_ratios[:200]),
+        flags=() if result is None else tuple(clean(flag, 60) for flag in result.flags),
+        why=None if failure is None else clean(f"{failure.owner}: {failure.kind}: {failure.message}"),
+        pooled=pooled,
+    )
+
+
+def _fragment(row: Row) -> str:
+    """The first digits of its digest; of what was never staged a sum of its name."""
+    digest = row.submission.digest
+    return hashlib.sha256((digest or f"name {row.submission.name}").encode()).hexdigest()[:10]
+
+
+def _cleaned(machine: Machine) -> Machine:
+    """What a record says of a machine, made safe to print: it may come from anywhere."""
+    said = {
+        name: clean(value, 120)
+        for name in machine.__struct_fields__
+        if isinstance(value := getattr(machine, name), str) and name != "device"
+    }
+    versions = {clean(name, 40): clean(value, 40) for name, value in sorted(machine.versions.items())[:60]}
+    return msgspec.structs.replace(machine, versions=versions, affinity=machine.affinity[:256], **said)
+
+
+def _ends(interval: Interval | None) -> Numbers | None:
+    return None if interval is None else tuple(map(_digits, (interval.value, interval.low, interval.high)))
+
+
+def _latency(latency: Latency | None) -> Numbers | None:
+    return None if latency is None else tuple(_digits(getattr(latency, name)) for name in Latency.__struct_fields__)
+
+
+def _digits(value: float | None) -> float | None:
+    """Six significant digits: a hundred times finer than any interval here."""
+    return None if value is None else float(f"{value:.{_DIGITS}g}")

@@ -1,0 +1,56 @@
+"""A real Chromium, the system's, driven by Playwright. Without one these tests skip."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+Open = Callable[..., Any]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A headless Chromium, of $HARNESS_CHROMIUM or of the system."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    found = os.environ.get("HARNESS_CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
+    if found is None:
+        pytest.skip("no Chromium: on Debian apt-get install chromium")
+    with sync_api.sync_playwright() as playwright:
+        flags = ["--no-sandbox"] if os.geteuid() == 0 else []  # its own sandbox does not run as root
+        started = playwright.chromium.launch(executable_path=found, args=flags)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[Open]:
+    """open_page(path, fragment, width=..., scheme=..., script=...): the page; at the end nothing went wrong in it."""
+    contexts, wrong = [], []
+
+    def opened(
+        path: Path | str, fragment: str = "", width: int = 1280, scheme: str = "light", script: bool = True
+    ) -> Any:
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, java_script_enabled=script
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("console", lambda said: wrong.append(f"{said.type}: {said.text}"))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("dialog", lambda dialog: (wrong.append(f"a dialog: {dialog.message}"), dialog.dismiss()))
+        page.on("request", lambda request: page.asked.append(request.url))
+        page.asked = []
+        page.goto(f"file://{path}{fragment}" if isinstance(path, Path) else f"{path}{fragment}")
+        if script:
+            page.wait_for_function("!document.querySelector('#pareto') || !pareto || pareto.view !== null")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert wrong == []
