@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import shutil
-import statistics
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -177,7 +176,7 @@ def test_the_nulls_dwell_is_the_time_that_it_says(tmp_path: Path) -> None:
             begin = perf_counter_ns()
             predict([])
             times.append(perf_counter_ns() - begin)
-    assert statistics.median(times) == pytest.approx(2_000_000, rel=0.1)
+    assert min(times) == pytest.approx(2_000_000, rel=0.1)  # other tests may make one longer
 
 
 def test_a_fit_that_was_stopped_goes_on_as_if_it_had_not_been(

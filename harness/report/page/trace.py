@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from harness.derive import floor_ns
 from harness.metrics import Floats
 from harness.outside import kept
-from harness.record import Raw, RawPass
+from harness.raw import Raw, RawPass
 from harness.rules import Protocol
+from harness.timed import floor_ns
 
 _BINS = 48  # of the histogram: some 20 times each in a run of 1,000
 _QUANTILES = np.linspace(0.0, 1.0, 101)
