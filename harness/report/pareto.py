@@ -105,7 +105,7 @@ def domains(points: Sequence[Point]) -> Domains:
 
 
 def curves(rule: tuple[float, float], f1: float, domain: Domains) -> list[Point]:
-    """Points of the curves of equal score that cross the picture; the first of each is labelled, where there is room."""
+    """Points of the curves of equal score across the picture; the first of each is labelled, where there is room."""
     (left, right), (low, high) = domain
     weight, slope = rule
 
