@@ -150,13 +150,15 @@ def test_the_filter_finds_names_authors_and_reasons(board_page: Any) -> None:
     assert board_page.inner_text("#count") == "40 entries"
 
 
-@pytest.mark.parametrize("wanted", ["ranked", "target", "unranked", "flagged", "failed"])
+@pytest.mark.parametrize("wanted", ["ranked", "eligible", "target", "ineligible", "unranked", "flagged", "failed"])
 def test_entries_are_shown_by_what_they_are(board_page: Any, records: list[Record], wanted: str) -> None:
     board_page.select_option("#show", wanted)
     rows = board_of(records).rows
     count = {
         "ranked": sum(row.rank is not None for row in rows),
+        "eligible": sum(row.eligible for row in rows),
         "target": sum(row.target_met for row in rows),
+        "ineligible": sum(row.status == "ok" and not row.eligible for row in rows),
         "unranked": sum(row.status == "ok" and row.rank is None for row in rows),
         "flagged": sum(bool(row.flags) for row in rows),
         "failed": sum(row.status != "ok" for row in rows),

@@ -134,6 +134,7 @@ $("#theme").addEventListener("click", () => {
   redraw();
 });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+matchMedia("print").addEventListener("change", redraw); // paper is light
 for (const button of $$("thead th button")) button.disabled = false;
 document.addEventListener("click", (event) => {
   const head = event.target.closest("thead th[data-key]");

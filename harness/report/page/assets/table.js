@@ -54,6 +54,8 @@ function passes(entry, words, wanted) {
   const flagged = (entry.flags ?? []).length > 0;
   const kinds = {
     ranked: entry.rank !== undefined,
+    eligible: entry.eligible === true,
+    ineligible: entry.status === "ok" && entry.eligible !== true,
     target: entry.target === true,
     unranked: entry.status === "ok" && entry.rank === undefined,
     flagged,
