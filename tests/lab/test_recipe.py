@@ -118,5 +118,5 @@ def test_label_smoothing_raises_the_least_loss(tinted: Store, package: Path) -> 
     "text", ["optimiser: lion", "label_smoothing: 1", "crop_area: 0", "jitter: 2", "flip_vertical: -1"]
 )
 def test_a_setting_out_of_range_is_one_line(text: str) -> None:
-    with pytest.raises(SubmissionError, match=rf"^recipe\.yaml: {text.partition(':')[0]}: "):
+    with pytest.raises(SubmissionError, match=rf"^recipe\.yaml: (expected a recipe: )?{text.partition(':')[0]}: "):
         parse(text.encode(), "recipe.yaml")
