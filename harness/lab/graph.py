@@ -65,7 +65,10 @@ def _attribute(node: Any, name: str, default: int) -> int:
 
 
 def _replace(model: Any, nodes: list[Any], path: Path) -> None:
-    """Writes the model with these nodes and no initializer that nothing reads."""
+    """Writes the model with these nodes and no initializer that nothing reads.
+
+    Without the exporter's notes: stack traces, which tell of the machine's folders and take more room than a graph.
+    """
     import onnx  # noqa: PLC0415
 
     read = {name for node in nodes for name in node.input} | {one.name for one in model.graph.output}
@@ -74,4 +77,8 @@ def _replace(model: Any, nodes: list[Any], path: Path) -> None:
         copies = [type(one).FromString(one.SerializeToString()) for one in values]
         del field[:]
         field.extend(copies)
+    noted = (*model.graph.node, *model.graph.initializer, *model.graph.input, *model.graph.output)
+    for one in (*noted, *model.graph.value_info, model.graph, model):
+        del one.metadata_props[:]
+        one.doc_string = ""
     onnx.save(model, path)

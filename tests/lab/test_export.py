@@ -243,7 +243,9 @@ def test_half_answers_as_its_package_and_may_replace_a_whole_one(
     assert half.checked.agreement == 1
     assert half.checked.largest_difference < 1e-4
     assert half.size_bytes < 0.9 * whole.size_bytes  # much of so small a file is names
-    assert b"_half" in (half.folder / "weights" / "tinted.onnx").read_bytes()
+    stored = (half.folder / "weights" / "tinted.onnx").read_bytes()
+    assert b"_half" in stored
+    assert str(ROOT).encode() not in stored, "no stack trace tells where it was made"
 
 
 @pytest.mark.parametrize(("to", "says"), [("onnx", b"QuantizeLinear"), ("openvino", b"FakeQuantize")])
