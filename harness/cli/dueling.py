@@ -58,7 +58,7 @@ def duel(
     difference = min(timed) if timed else share(see)
     packages = staging.find(root, first), staging.find(root, second)
     folder = data_folder(root, data)
-    wanted = Wanted(*packages, folder, device, isolation, weights_of, weights_of, True, scenario)
+    wanted = Wanted(*packages, folder, device, isolation, weights_of, weights_of, rival=True, scenario=scenario)
     record, path = fought(root, rules, wanted, difference, _GATED if timed else LOOKED)
     assert record.result is not None
     print(duel_text(record, gates, difference))

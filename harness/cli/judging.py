@@ -66,7 +66,8 @@ def evaluate(
     plan: Plan = pilot(rules) if official else Budget(seconds(budget))
     level = demanded(isolation, official, rules)
     packages = _packages(root, rules, submission, baseline)
-    wanted = Wanted(*packages, data_folder(root, data), device, level, weights_of, baseline_weights_of, False, scenario)
+    folder = data_folder(root, data)
+    wanted = Wanted(*packages, folder, device, level, weights_of, baseline_weights_of, scenario=scenario)
     path = _judged(root, rules, wanted, plan, audit=official, official=official)
     report(root, rules, path)
     if publish:

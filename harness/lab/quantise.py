@@ -109,7 +109,7 @@ QUANTISERS: dict[Quantised, Callable[[Path, Input, Store], None]] = {
 }
 
 
-def _tried(path: Path, its: Input, store: Store) -> "list[_Item]":
+def _tried(path: Path, its: Input, store: Store) -> list[_Item]:
     """Up to _TRIED crops, none of them calibrated on, as a network's input, each with the float32 file's label."""
     validation, training = store.crops("val"), store.crops("train")
     others = np.random.default_rng(_SEED).permutation(len(training))[CALIBRATION_CROPS:].tolist()

@@ -1,4 +1,4 @@
-"""A real Chromium, the system's, driven by Playwright. Without one these tests skip."""
+"""A real Chromium, the system's, driven by Playwright, and pages for it. Without one these tests skip."""
 
 import os
 import shutil
@@ -7,6 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from harness.record import Record
+from tests.builders import make_data, make_record
+from tests.page.making import data_of, make_entries, write_page
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 Open = Callable[..., Any]
@@ -54,3 +58,18 @@ def open_page(browser: Any) -> Iterator[Open]:
     for context in contexts:
         context.close()
     assert wrong == []
+
+
+@pytest.fixture(scope="module")
+def records() -> list[Record]:
+    return [*make_entries(40), make_record("elsewhere", data=make_data("other"))]
+
+
+@pytest.fixture(scope="module")
+def path(records: list[Record], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_page(tmp_path_factory.mktemp("page"), records)
+
+
+@pytest.fixture
+def board_page(open_page: Open, path: Path) -> Any:
+    return open_page(path, f"#board={data_of(path.read_text())['boards'][-1]['id']}")

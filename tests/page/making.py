@@ -80,3 +80,15 @@ def data_of(text: str) -> dict[str, Any]:
     assert found is not None
     read: dict[str, Any] = json.loads(found[1])
     return read
+
+
+def cells(page: Any, column: int = 1, table: str = ".board:not([hidden]) .ranked") -> list[str]:
+    """Texts of the visible rows of entries: the rank, the name (1), the score ..."""
+    script = """([table, column]) => [...document.querySelectorAll(`${table} tr[data-i]`)]
+        .filter((row) => row.offsetParent).map((row) => row.cells[column].querySelector('b,a').textContent)"""
+    found: list[str] = page.evaluate(script, [table, column])
+    return found
+
+
+def board_of(records: list[Record], data: str = "trash") -> Any:
+    return next(board for board in made_boards(records) if board.data == data)

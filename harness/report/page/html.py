@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from harness.report.files import MARKER
 from harness.report.page.picture import VERSION, chart
-from harness.report.page.view import Entry, Line, Numbers, Shown, View
+from harness.report.page.shown import Entry, Line, Numbers, Shown, View
 
 _SCRIPTS = ("state.js", "figures.js", "table.js", "picture.js", "charts.js", "entry.js", "main.js")  # in this order
 _LIBRARY = "window.vegaEmbed=vegaEmbed;"  # what the page uses of the bundle; it brings Vega and Vega-Lite

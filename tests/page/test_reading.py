@@ -1,0 +1,176 @@
+"""The picture, an entry's own view, hostile names, a page that is watched, and what axe says, in a Chromium."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from harness.cli.watching import Served, server_of
+from harness.record import Record
+from harness.report.page.html import page as page_of
+from harness.report.page.view import view
+from harness.report.rank import p_better
+from harness.score import ScoreRule
+from tests.page import making
+from tests.page.conftest import Open
+from tests.page.making import RULES, board_of, data_of
+from tests.report.test_formats import EVIL, evil_boards
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+
+# --- the picture, by hand and by keyboard
+
+
+def test_arrow_keys_name_entries_and_enter_opens_one(board_page: Any) -> None:
+    board_page.focus("#pareto")
+    board_page.keyboard.press("ArrowRight")
+    said = board_page.inner_text("#said")
+    name = said.split(",")[0]
+    assert name.startswith("entry")
+    assert "time ratio" in said
+    assert board_page.inner_text("tr.on th a") == name
+    board_page.keyboard.press("ArrowRight")
+    assert not board_page.inner_text("#said").startswith(name)
+    board_page.keyboard.press("Enter")
+    assert board_page.inner_text("#entry h2") == board_page.inner_text("#said").split(",")[0]
+    board_page.keyboard.press("Shift+Tab")
+    board_page.keyboard.press("Enter")
+    assert board_page.locator("#entry").is_hidden()
+
+
+def test_a_click_on_a_point_selects_its_row_and_hovering_names_it(board_page: Any) -> None:
+    box = board_page.locator("#pareto svg .mark-symbol path[transform]").first.bounding_box()
+    at = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    board_page.mouse.move(*at)
+    name = board_page.inner_text("#tip").split("\n")[0]
+    assert name.startswith("entry")
+    board_page.mouse.click(*at, delay=80)  # as a hand does
+    assert board_page.inner_text("tr.on th a") == name
+
+
+def test_the_picture_is_against_parameters_or_macs_too(board_page: Any) -> None:
+    for axis in ("parameters", "macs"):
+        board_page.select_option("#axis", axis)
+        board_page.wait_for_function(f"pareto.view !== null && pareto.drawn.includes('{axis}')")
+        assert axis in board_page.evaluate("location.hash")
+        xs, ys = (board_page.evaluate(f"pareto.values.front.map((one) => one.{name})") for name in "xy")
+        assert xs == sorted(xs)
+        assert ys == sorted(ys)
+        assert board_page.evaluate("pareto.values.curves") == []
+
+
+def test_a_column_sorts_by_keyboard(board_page: Any) -> None:
+    board_page.focus(".board:not([hidden]) .ranked th[data-key=f1] button")
+    board_page.keyboard.press("Enter")
+    assert board_page.get_attribute(".board:not([hidden]) .ranked th[data-key=f1]", "aria-sort") == "descending"
+
+
+# --- an entry
+
+
+def test_an_entry_has_its_run_its_classes_and_its_machine(board_page: Any) -> None:
+    board_page.locator(".board:not([hidden]) .ranked tr[data-i] th a").first.click()
+    board_page.wait_for_selector("#entry .card .plot svg")
+    heads = board_page.locator("#entry h3").all_inner_texts()
+    assert heads == [
+        *("Latency", "Answered within", "Along the run", "Passes", "Confusion matrix", "Classes"),
+        *("Against another entry", "History", "Machine and versions"),
+    ]
+    assert board_page.locator("#entry .plot svg").count() == 4
+    board_page.click(".back")
+    assert board_page.locator("#entry").is_hidden()
+
+
+def test_p_better_is_that_of_the_command_line(board_page: Any, records: list[Record]) -> None:
+    rows = [row for row in board_of(records).rows if row.rank is not None]
+    script = "([a, b]) => compared(...[a, b].map((name) => boardNow().entries.find((one) => one.name === name)))[0][1]"
+    for other in rows[1:4]:
+        said = board_page.evaluate(script, [rows[0].submission.name, other.submission.name])
+        assert float(said) == pytest.approx(p_better(rows[0], other), abs=0.0006)
+
+
+def test_students_t_is_right(board_page: Any) -> None:
+    from scipy.special import stdtr, stdtrit
+
+    for degrees in (1, 2, 4.5, 30, 400):
+        assert board_page.evaluate(f"tBelow(1.7, {degrees})") == pytest.approx(float(stdtr(degrees, 1.7)), abs=1e-9)
+        assert board_page.evaluate(f"tCritical({degrees})") == pytest.approx(float(stdtrit(degrees, 0.975)), rel=1e-6)
+
+
+def test_the_picture_is_that_of_the_files(board_page: Any, records: list[Record]) -> None:
+    from harness.report.pareto import curves, domains, points_of
+
+    board = board_of(records)
+    points = points_of(board)
+    lines = [{"x": line.time_ratio, "y": line.f1} for line in board.references]
+    shown = board_page.evaluate("pareto.values")
+    assert {p["name"] for p in shown["front"] if "name" in p} <= {p["name"] for p in points if p["look"] == "front"}
+    assert {(p["name"], p["look"]) for p in shown["points"]} == {(p["name"], p["look"]) for p in points}
+    rule = ScoreRule()
+    expected = curves((rule.time_weight, rule.f1_slope), board.baseline_f1, domains([*points, *lines]))
+    assert len(shown["curves"]) == pytest.approx(len(expected), abs=3)
+
+
+# --- hostile names
+
+
+def test_hostile_names_do_nothing(open_page: Open, tmp_path: Path) -> None:
+    made = view(evil_boards(), [], RULES)
+    raw = [name.encode(errors="replace").decode() for name in EVIL]
+    entries = [  # as they are, not cleaned: what escapes them is the page itself
+        msgspec.structs.replace(
+            entry, name=raw[i % len(raw)], authors=raw[-i % len(raw)], description=raw[i % len(raw)]
+        )
+        for i, entry in enumerate(made.boards[0].entries)
+    ]
+    board = msgspec.structs.replace(
+        made.boards[0], entries=tuple(entries), title=raw[0], baseline=raw[0], machine=raw[2]
+    )
+    path = tmp_path / "evil.html"
+    making.make_page([])
+    path.write_text(page_of(msgspec.structs.replace(made, boards=(board,)), making._LIBRARY[0]), encoding="utf-8")
+    page = open_page(path)
+    assert page.locator("table script, table img, h2 script").count() == 0
+    links = page.locator("tr[data-i] th a").all()
+    assert len(links) == len(entries)
+    for entry in entries[:8]:
+        page.evaluate("(id) => change({ entry: id })", entry.id)
+        assert page.locator("#entry img, #entry script").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+
+
+# --- watched
+
+
+def test_a_page_that_is_watched_takes_a_newer_one_and_keeps_its_address(open_page: Open, records: list[Record]) -> None:
+    shown = [Served(making.make_page(records[:10], watched=True).encode(), "0")]
+    with server_of(lambda: shown[0], 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        page = open_page(f"http://127.0.0.1:{server.server_port}/", "#sort=f1")
+        assert page.inner_text("#count") == "10 entries"
+        page.wait_for_timeout(1500)  # it has asked once
+        shown[0] = Served(making.make_page(records[:12], watched=True).encode(), "1")
+        page.wait_for_function("document.querySelector('#count')?.textContent === '12 entries'")
+        assert page.evaluate("location.hash") == "#sort=f1"
+        page.close()
+        server.shutdown()
+
+
+# --- for everybody
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("entry", [False, True], ids=["board", "entry"])
+def test_axe_finds_nothing_serious(open_page: Open, path: Path, width: int, scheme: str, entry: bool) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    board = data_of(path.read_text())["boards"][-1]
+    fragment = f"#board={board['id']}" + (f"&entry={board['entries'][0]['id']}" if entry else "")
+    page = open_page(path, fragment, width=width, scheme=scheme)
+    if entry:
+        page.wait_for_selector("#entry .card .plot svg")
+    found = axe.Axe().run(page).response["violations"]
+    assert [(one["id"], one["nodes"][0]["html"][:200]) for one in found] == []
