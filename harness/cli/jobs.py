@@ -76,8 +76,7 @@ def opened(root: Path, rules: "Rules", wanted: Wanted) -> "Iterator[Job]":
 
     Raises HarnessError where the baseline cannot be staged, DataError, MachineError.
     """
-    from harness import records, staging
-    from harness.judge import evaluate as judge
+    from harness import records
     from harness.judge.gpu import describe_gpu, probe_cuda
     from harness.judge.isolation import check_sight
 
@@ -88,6 +87,16 @@ def opened(root: Path, rules: "Rules", wanted: Wanted) -> "Iterator[Job]":
     if wanted.device is Device.cuda:
         describe_gpu()
         probe_cuda(sandbox, rules.limits)
+    with staged_job(root, rules, wanted, exam, sandbox) as job:
+        yield job
+
+
+@contextlib.contextmanager
+def staged_job(root: Path, rules: "Rules", wanted: Wanted, exam: "Exam", sandbox: "Sandbox") -> "Iterator[Job]":
+    """A job of this exam, its baseline and the null staged. Raises HarnessError where the baseline cannot be."""
+    from harness import staging
+    from harness.judge import evaluate as judge
+
     target = _target(exam, wanted.baseline_weights_of)
     with contextlib.ExitStack() as stack:
         staged = staging.staged if wanted.rival else _staged_baseline
@@ -119,15 +128,20 @@ def with_submission(job: "Job", wanted: Wanted) -> "Iterator[Job]":
 
 def judged_here(root: Path, job: "Job", plan: "Plan", known: "Habits", folder: Path = LOCAL) -> "tuple[Outcome, Path]":
     """Runs a job whose packages are staged; what came of it and where its record is. Raises what ended it early."""
-    from harness.judge import evaluate as judge
-    from harness.judge.device import reserved
-
-    with reserved(job.device, note), watching() as watch:
-        outcome = judge.evaluate(dataclasses.replace(job, plan=plan, history=known.history), watch)
+    outcome = judged(dataclasses.replace(job, plan=plan, history=known.history))
     path = keep(root, outcome, folder)
     if outcome.error is not None:
         raise outcome.error
     return outcome, path
+
+
+def judged(job: "Job") -> "Outcome":
+    """Runs a job with the device to itself and a bar to look at."""
+    from harness.judge.device import reserved
+    from harness.judge.evaluate import evaluate
+
+    with reserved(job.device, note), watching() as watch:
+        return evaluate(job, watch)
 
 
 def habits_here(root: Path, job: "Job") -> "Habits":

@@ -6,13 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
 from harness.errors import SubmissionError
 from harness.formats import FORMATS, Input
-from harness.nets.architectures import declared_network
+from harness.nets.architectures import declared_network, table_rows
+from harness.nets.table import shapes
 from harness.staging import read_manifest
 from harness.submission import MANIFEST, Manifest
 
@@ -56,7 +58,30 @@ def trainable(package: Path, classes: int, size: int) -> nn.Module:
                 "size in the recipe",
                 kind="model",
             )
-    return build(package, classes)
+        if manifest.model.format == "table":
+            shapes(table_rows(manifest.model, package), size, manifest.model.architecture or "")
+    net = build(package, classes)
+    refuse_unfit(net.eval(), package.name, Input(size), classes)
+    return net.train()
+
+
+@torch.inference_mode()
+def refuse_unfit(net: nn.Module, name: str, its: Input, classes: int) -> None:
+    """Raises SubmissionError (kind "model") where two black crops do not come out as scores, before minutes of work.
+
+    `name` is the package's; the network is in evaluation mode, so that it stays as it was.
+    """
+    taken, expected = (2, *its.shape()), (2, classes)
+    try:
+        scores: object = net(torch.zeros(taken, dtype=getattr(torch, its.type)))
+        got = str(tuple(scores.shape) if isinstance(scores, torch.Tensor) else type(scores).__name__)
+    except Exception as error:  # noqa: BLE001 (whatever a stranger's network raises)
+        got = " ".join(str(error).split())[:300] or type(error).__name__
+    if got != str(expected):
+        raise SubmissionError(
+            f"{name}: expected a network of {taken} to scores of {expected}, one for each class, got {got}",
+            kind="model",
+        )
 
 
 def untrained(its: Input, size: int) -> list[str]:

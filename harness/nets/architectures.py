@@ -8,7 +8,7 @@ from torch import nn
 from harness.errors import SubmissionError
 from harness.formats import Model
 from harness.nets.build import network
-from harness.nets.table import parse
+from harness.nets.table import Row, parse
 
 
 def declared_network(model: Model, classes: int, package: Path) -> nn.Module:
@@ -18,10 +18,7 @@ def declared_network(model: Model, classes: int, package: Path) -> nn.Module:
     """
     name = model.architecture or ""
     if model.format == "table":
-        path = package / name
-        if Path(name).name != name or not path.is_file():
-            raise _unknown(name, "a file of blocks in the package")
-        return network(parse(path.read_bytes(), name), classes)
+        return network(table_rows(model, package), classes)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of weights that are not asked for
         if model.format == "torchvision":
@@ -37,6 +34,15 @@ def declared_network(model: Model, classes: int, package: Path) -> nn.Module:
             raise _unknown(name, f"a model of timm {timm.__version__}")
         built: nn.Module = timm.create_model(name, pretrained=False, num_classes=classes)
         return built
+
+
+def table_rows(model: Model, package: Path) -> tuple[Row, ...]:
+    """The rows of a [model] of format "table". Raises SubmissionError (kind "architecture")."""
+    name = model.architecture or ""
+    path = package / name
+    if Path(name).name != name or not path.is_file():
+        raise _unknown(name, "a file of blocks in the package")
+    return parse(path.read_bytes(), name)
 
 
 def _unknown(name: str, expected: str) -> SubmissionError:

@@ -68,7 +68,7 @@ def test_what_cannot_be_written_is_one_line_and_what_was_there_stays(tmp_path: P
         (network(), tmp_path / "damaged", "damaged: expected its network's weights, got"),
         (network(), tmp_path / "five", "size mismatch"),
         (network(5), None, r"to scores of \(2, 3\), one for each class, got \(2, 5\)"),
-        (nn.Linear(4, 4), None, r"mine: expected a network of \(2, 3, 32, 32\) \(\[input\]\) .* got .*shapes cannot"),
+        (nn.Linear(4, 4), None, r"mine: expected a network of \(2, 3, 32, 32\) .* got .*shapes cannot"),
         (nn.Sequential(nn.Identity(), nn.GRU(32, 3)), None, "one for each class, got GRU: Expected input to be 2D"),
         (Winding(), None, "mine: expected a network of n x .* that torch.export traces with n free"),
     ):
