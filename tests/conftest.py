@@ -23,6 +23,19 @@ PREDICT = "def load(device):\n    return lambda crops: [int(crop[0, 0, 0]) % 6 f
 
 MakePackage = Callable[..., Path]
 
+# Whose commands take the machine's lock: they would wait for each other.
+JUDGING = (
+    "test_cli.py",
+    "test_exporting.py",
+    "test_organising.py",
+    "test_pages.py",
+    "test_rehearsing.py",
+    "test_starts.py",
+    "test_training.py",
+    "test_trust.py",
+    "test_world.py",
+)
+
 
 def spinning(microseconds: float) -> str:
     """A predict.py that answers right after spinning for a known time."""
@@ -43,12 +56,12 @@ def load(device):
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Under pytest-xdist: a file's tests in one process, which makes its fixtures once.
 
-    Commands that judge are in one process too: their judges would wait for each other. Tests in cells share nothing but
+    Commands that judge are in one process too. Tests in cells share nothing but
     the machine's shared memory, whose growth counts: those that fill it are in one process.
     """
     for item in items:
         names = getattr(item, "fixturenames", ())
-        if item.path.name in ("test_cli.py", "test_trust.py", "test_organising.py", "test_world.py"):
+        if item.path.name in JUDGING:
             item.add_marker(pytest.mark.xdist_group("device"))
         elif item.path.name in ("test_limits.py", "test_between.py", "test_hidden.py"):
             item.add_marker(pytest.mark.xdist_group("shared memory"))

@@ -31,7 +31,10 @@ class Project:
             r"^baseline = .*$", 'baseline = "colour_histogram"', text, flags=re.MULTILINE
         )  # fitted in a second
         rules.write_text(
-            text.replace("subset_crops = 150", "subset_crops = 30").replace("subset_s = 3.0", "subset_s = 0.1")
+            text.replace("subset_crops = 150", "subset_crops = 30")
+            .replace("subset_s = 3.0", "subset_s = 0.1")
+            .replace("least_passes = 3", "least_passes = 2")
+            .replace("pilot_passes = 5", "pilot_passes = 3")
         )
         for name in ("sharp", "blunt"):
             self.package(name, spinning(300 if name == "sharp" else 600))
