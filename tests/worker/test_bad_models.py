@@ -7,10 +7,11 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 import torch
-from onnx import TensorProto
+from onnx import TensorProto, helper, numpy_helper
 
 from tests.worker.conftest import Refused
 from tests.worker.making import SIDE, fronted, linear, make_declared
@@ -31,14 +32,11 @@ def nothing(_: bytes) -> bytes:
 
 
 def words(_: bytes) -> bytes:
-    return b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+    return b"<!DOCTYPE html><title>404</title>\n"
 
 
 DAMAGED = {
-    "onnx": (
-        "whole.onnx",
-        r"expected a model that ONNX Runtime [\d.]+ runs, got (Protobuf parsing failed|No graph .*)",
-    ),
+    "onnx": ("whole.onnx", "expected a whole ONNX file, got one that is damaged"),
     "torch.export": (
         "m.pt2",
         r"expected a program that torch [\d.]+'s torch.export loads, got an archive that is damaged.*",
@@ -58,6 +56,16 @@ def test_a_damaged_file(form: str, edit: Edit, models: Path, tmp_path: Path, ref
     kind, said = refused(package)
     assert kind == "model"
     assert re.fullmatch(f"{file}: {says}", said), said
+
+
+@pytest.mark.parametrize("form", DAMAGED)
+def test_a_pointer_of_git_lfs(form: str, models: Path, tmp_path: Path, refused: Refused) -> None:
+    file, _ = DAMAGED[form]
+    package = make_declared(tmp_path / "net", f'format = "{form}"\nfile = "{file}"')
+    shutil.copy(models / "m.bin", package)
+    (package / file).write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
+    says = "expected the model's file, got Git LFS's pointer to it; `git lfs pull` fetches it"
+    assert refused(package) == ("model", f"{file}: {says}")
 
 
 def test_weights_of_openvino_that_are_cut_off(models: Path, tmp_path: Path, refused: Refused) -> None:
@@ -125,7 +133,10 @@ WANTED = f"expected an input of n x 3 x {SIDE} x {SIDE} ([input] size, layout), 
         (linear([3, SIDE, SIDE]), f"{WANTED}3 x {SIDE} x {SIDE}"),
         (linear(["n", 3, 48, 48]), f"{WANTED}n x 3 x 48 x 48"),
         (linear(["n", SIDE, SIDE, 3]), f"{WANTED}n x {SIDE} x {SIDE} x 3"),
-        (linear([2, 3, SIDE, SIDE]), f"{WANTED}2 x 3 x {SIDE} x {SIDE}"),
+        (
+            linear([2, 3, SIDE, SIDE]),
+            f"expected an input of n x 3 x {SIDE} x {SIDE} (a free first axis, or 1), got x of 2 x 3 x {SIDE} x {SIDE}",
+        ),
         (linear(["n", 3, SIDE, SIDE], extra=("mask", "länge")), "expected a model of one input, got x, mask, länge"),
         (linear(["n", 3, SIDE, SIDE], classes=4), "expected scores of shape (1, 6), one for each class, got (1, 4)"),
         (linear(["n", 3, SIDE, SIDE], opset=99), r"expected opset \d\d or lower, got opset 99"),
@@ -162,6 +173,18 @@ def test_operators_that_there_are_not(models: Path, tmp_path: Path, refused: Ref
     model.graph.node[0].op_type = "NoSuchThing"
     onnx.save(model, package / "m.onnx")
     assert refused(package)[1] == "m.onnx: expected operators that ONNX Runtime has, got NoSuchThing"
+    model = linear(["n", 3, SIDE, SIDE])
+    model.graph.node[0].attribute.append(helper.make_attribute("foo", 3))
+    onnx.save(model, package / "m.onnx")
+    assert refused(package)[1].endswith(" runs, got Error Unrecognized attribute: foo for operator Flatten")
+    model = linear(["n", 3, SIDE, SIDE], opset=5)
+    onnx.save(model, package / "m.onnx")
+    assert refused(package)[1].endswith(" runs, got ReduceMean of opset 1 with 2 inputs")
+    del model.graph.node[1:]
+    model.graph.node.append(helper.make_node("Gemm", ["flat", "rows", "w"], ["scores"]))
+    model.graph.initializer.append(numpy_helper.from_array(np.ones((3 * SIDE * SIDE, 6), np.float32), "rows"))
+    onnx.save(model, package / "m.onnx")
+    assert refused(package)[1] == "m.onnx: expected operators that ONNX Runtime has, got Gemm of opset 1"
 
 
 @pytest.mark.parametrize("given", [None, b"\0" * 100])
@@ -219,6 +242,6 @@ def test_programs_of_another_signature(tmp_path: Path, refused: Refused) -> None
         says.append(refused(package)[1].partition(": ")[2])
     assert says == [
         "expected a program of one input, got one of more or of others",
-        "expected a network that returns one tensor, got tuple",
+        f"expected scores of shape (1, 6), one for each class, got (1, 3), (1, 3, {SIDE}, {SIDE})",
         f"expected a network that takes 1 x 3 x {SIDE} x {SIDE}, got Guard failed: input.size()[2] == 8",
     ]
