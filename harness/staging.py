@@ -2,7 +2,6 @@
 
 import contextlib
 import difflib
-import glob
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -46,6 +45,7 @@ class _Info(msgspec.Struct):
     data_digest: str | None = None
 
 
+_GRAPH_BYTES = 64 << 20  # of a model file; one whose weights lie outside of it is far smaller
 HOMES = ("submissions", "baselines")
 _NAMED = 6  # packages that a message lists
 
@@ -219,17 +219,25 @@ def _weights(package: Path, manifest: submission.Manifest, target: Target) -> di
             kind="weights",
         )
     staged = {f"{WEIGHTS_FILE}{ending}": path for ending, path in tensors.items()} | {"weights.json": info}
-    return staged | (_outside(tensors) if manifest.model is not None else {})
+    return staged | (_outside(tensors, manifest.name) if manifest.model is not None else {})
 
 
-def _outside(tensors: dict[str, Path]) -> dict[str, Path]:
-    """What a model's file holds outside of itself, like trash.onnx.data: it names it, so it keeps its name."""
-    return {
-        path.name: path
-        for model in tensors.values()
-        for path in sorted(model.parent.glob(f"{glob.escape(model.name)}?*"))
-        if path.is_file()
-    }
+def _outside(tensors: dict[str, Path], name: str) -> dict[str, Path]:
+    """What a model's file holds outside of itself, like trash.onnx.data: it names it, so it keeps its name.
+
+    A model that was renamed still names it as before: what lies beside it is asked for by the bytes of its name.
+    """
+    found = {}
+    for model in tensors.values():
+        beside = [path for path in sorted(model.parent.iterdir()) if path.suffix not in (*ENDINGS, ".json")]
+        if not beside:
+            continue
+        with inspection.opened(model, name) as file:
+            its = file.read(_GRAPH_BYTES)
+        for path in beside:
+            if path.is_file() and (path.name.startswith(model.name) or path.name.encode() in its):
+                found[path.name] = path
+    return found
 
 
 def _endings(manifest: submission.Manifest) -> tuple[str, ...]:

@@ -1,18 +1,22 @@
 """What is committed in leaderboard/: every record is whole, derives again to itself, and the boards are theirs."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from harness import paths, records, rules
 from harness.cli.pages import differing
+from harness.data.weights import read_info
 from harness.derive import derive
 from harness.report.against import same_run
+from harness.staging import Target, staged
 from tests.conftest import ROOT
 
 FOLDER = ROOT / "leaderboard"
 RECORDS = sorted((FOLDER / "records").glob("*.json"))
 RULES = rules.parse((ROOT / paths.RULES).read_bytes(), "rules.toml")
+INFOS = sorted(ROOT.glob("*/*/weights/embedded.json"))
 
 
 @pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
@@ -28,3 +32,22 @@ def test_the_committed_boards_are_those_of_the_committed_records() -> None:
     assert problems == ()
     assert len(found) == len(RECORDS)
     assert differing(ROOT, RULES, found) == [], "write them again with `harness leaderboard --write`"
+
+
+@pytest.mark.parametrize("info", INFOS, ids=lambda path: path.parents[1].name)
+def test_a_bundled_package_with_weights_is_the_one_that_was_judged(info: Path) -> None:
+    judged = {side.digest for one in map(records.read, RECORDS) for side in (one.submission, one.baseline)}
+    with staged(info.parents[1], Target("embedded", read_info(info).classes), RULES.limits) as (package, _):
+        assert package.digest in judged, "its board is of another package"
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no git checkout")
+def test_what_a_bundled_package_runs_with_is_committed() -> None:
+    missing = subprocess.run(
+        ["git", "ls-files", "--others", "--", *(f"{path.parent}/embedded.*" for path in INFOS)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert missing.stdout == "", "git ignores it: a clone would not have it"

@@ -291,3 +291,18 @@ def test_a_models_outside_data_comes_along_under_the_name_that_it_has_for_it(
         "weights.json",
         "exam.onnx.data",
     }
+
+
+def test_a_model_that_was_renamed_keeps_the_outside_data_that_it_names(
+    make_package: MakePackage, target: Target, the_rules: Rules
+) -> None:
+    package = make_package("net", manifest='name = "net"\n[model]\nformat = "onnx"\n[input]\nsize = 32\n')
+    (package / "predict.py").unlink()
+    (package / "weights").mkdir()
+    (package / "weights" / "exam.json").write_text(json.dumps({"classes": CLASSES}))
+    (package / "weights" / "exam.onnx").write_bytes(b"location: model.onnx.data")
+    for name in ("model.onnx.data", "other.onnx.data", "notes.txt"):
+        (package / "weights" / name).write_bytes(b"some bytes")
+    _, files = stage(package, target, the_rules)
+    assert "model.onnx.data" in files
+    assert not {"other.onnx.data", "notes.txt"} & set(files)

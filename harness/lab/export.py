@@ -262,7 +262,7 @@ def _keep(partial: Path, folder: Path) -> None:
 def largest_difference(source: Source, store: Store, to: FormatName, path: Path) -> float:
     """Of the written file's scores from the network's, over all validation crops. Raises Failed."""
     its = msgspec.structs.replace(declared(Model(to), source.input, source.manifest.batch), file=str(path))
-    run = RUNTIMES[to](its, "cpu", torch.get_num_threads())
+    run = RUNTIMES[to](its, "cpu", torch.get_num_threads()).only(0)
     prepare, crops, largest = preparing(source.input), store.crops("val"), 0.0
     for start in range(0, len(crops), _BATCH):
         pixels = prepare([crops[i] for i in range(start, min(start + _BATCH, len(crops)))])

@@ -114,7 +114,7 @@ def _tried(path: Path, its: Input, store: Store) -> list[_Item]:
     validation, training = store.crops("val"), store.crops("train")
     others = np.random.default_rng(_SEED).permutation(len(training))[CALIBRATION_CROPS:].tolist()
     crops = [*map(validation.__getitem__, range(len(validation))), *map(training.__getitem__, others[:_TRIED])][:_TRIED]
-    run = RUNTIMES["openvino"](Declared(Model("openvino"), str(path), its), "cpu", torch.get_num_threads())
+    run = RUNTIMES["openvino"](Declared(Model("openvino"), str(path), its), "cpu", torch.get_num_threads()).only(0)
     prepare = preparing(its)
     return [(pixels := prepare([crop]).copy(), int(run(pixels).argmax())) for crop in crops]
 

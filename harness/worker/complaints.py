@@ -21,6 +21,7 @@ class Known(NamedTuple):
 
 
 KNOWN = (
+    Known(r"Protobuf parsing failed|No graph was found in the protobuf", "a whole ONNX file", "one that is damaged"),
     Known(r"Opset (\d+) is under development.* is till opset (\d+)", "opset {1} or lower", "opset {0}"),
     Known(r"model IR version: (\d+), max supported IR version: (\d+)", "ONNX's IR {1} or lower", "IR {0}"),
     Known(
@@ -30,6 +31,13 @@ KNOWN = (
     ),
     Known(r"External initializer: (\S+) offset: .*out of bounds", "all of its external data", "less than {0} needs"),
     Known(r"No Op registered for (\S+) with domain_version", "operators that ONNX Runtime has", "{0}"),
+    Known(
+        r"Could not find an implementation for (\w+)\((\d+)\)", "operators that ONNX Runtime has", "{0} of opset {1}"
+    ),
+    Known(
+        r"Node with schema\(\S*::(\w+):(\d+)\) has (input|output) size (\d+)", None, "{0} of opset {1} with {3} {2}s"
+    ),
+    Known(r"Parameter operation with dynamic rank", "an input of known rank", "one that may have any"),
     Known(r"Fatal error: (\S+)\(-?\d+\) is not a registered", "operators that ONNX Runtime has", "{0}"),
     Known(r"Got invalid dimensions for input: .* index: 0 Got: \d+ Expected: (\d+)", None, _FIXED),
     Known(r"model input \(shape=\[(\d+),.*are incompatible", None, _FIXED),
@@ -42,6 +50,7 @@ KNOWN = (
 )
 _NOISE = (
     r"\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from \S+ failed: ?)?",
+    r"This is an invalid model\. In Node, .* , (?=Error )",
     r".*Traceback of TorchScript.*\b\w*Error: ",
     # where in C++ it was raised: file, line and mostly a function with its signature
     r".*\S\.(cc|cpp|h):\d+[:\]]? (([^()\[\]]*::)?[^()\[\]]*::[^()]*\([^()]*\)+ |[A-Z][a-z]+\w*[A-Z]\w* )?",

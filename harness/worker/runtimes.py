@@ -1,13 +1,13 @@
 """What runs a declared model: one entry a format. Each is imported when it is asked for; see harness.formats.
 
-A runtime takes a Declared, a device ("cpu" or "cuda") and a number of threads. It returns a function of the network's
-input, (n, *input.shape()), to its scores, (n, classes); it raises Failed with one line for a file that it cannot use.
+A runtime takes a Declared, a device ("cpu" or "cuda") and a number of threads and returns a Network; it raises Failed
+with one line for a file that it cannot use.
 """
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +18,22 @@ from harness.worker.complaints import hearing, unusable
 from harness.worker.package import Failed
 
 Run = Callable[[NDArray[Any]], NDArray[Any]]
-Runtime = Callable[[Declared, str, int], Run]
+
+
+class Network(NamedTuple):
+    """A loaded file, as functions of the network's input, (n, *input.shape())."""
+
+    outputs: Callable[[NDArray[Any]], Sequence[Any]]  # all that it returns: arrays, mostly one
+    only: Callable[[int], Run]  # that output alone, by its place among them
+
+
+Runtime = Callable[[Declared, str, int], Network]
 _ONNX_TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": "uint8"}
 _OPENVINO_TYPES = {"float32": ("f32", "f16"), "uint8": ("u8",)}
 _PICKLES = (b"\x80", b"PK\x03\x04")  # how a pickle and torch.save's archive begin
 
 
-def onnx(its: Declared, device: str, threads: int) -> Run:
+def onnx(its: Declared, device: str, threads: int) -> Network:
     """ONNX Runtime: TensorRT and CUDA where the device is "cuda" and they are installed, else the CPU."""
     import onnxruntime
 
@@ -41,14 +50,22 @@ def onnx(its: Declared, device: str, threads: int) -> Run:
     inputs = session.get_inputs()
     if len(inputs) != 1:
         raise unusable(its.file, "a model of one input", ", ".join(one.name for one in inputs) or "none")
-    name, output = inputs[0].name, [session.get_outputs()[0].name]
-    _check_input(its, name, inputs[0].shape)
+    name, outputs = inputs[0].name, [one.name for one in session.get_outputs()]
+    if not outputs:
+        raise unusable(its.file, "a model with an output", "none")
+    if inputs[0].shape:  # a model need not say any
+        _check_input(its, name, inputs[0].shape)
     kind = _ONNX_TYPES.get(inputs[0].type)
     if kind is None or (kind == "uint8") != (its.input.type == "uint8"):
         raise unusable(its.file, f"an input of type {its.input.type} ([input] type)", f"{name} of {inputs[0].type}")
-    if kind == "float16":
-        return lambda batch: session.run(output, {name: batch.astype(np.float16)})[0]
-    return lambda batch: session.run(output, {name: batch})[0]
+
+    def only(number: int) -> Run:
+        wanted = [outputs[number]]
+        if kind == "float16":
+            return lambda batch: session.run(wanted, {name: batch.astype(np.float16)})[0]
+        return lambda batch: session.run(wanted, {name: batch})[0]
+
+    return Network(lambda batch: session.run(outputs, {name: batch.astype(kind, copy=False)}), only)
 
 
 def _providers(file: str, device: str) -> list[str]:
@@ -63,7 +80,7 @@ def _providers(file: str, device: str) -> list[str]:
     return [*wanted, "CPUExecutionProvider"]
 
 
-def openvino(its: Declared, device: str, threads: int) -> Run:
+def openvino(its: Declared, device: str, threads: int) -> Network:
     """OpenVINO on the CPU, with its hint for latency."""
     import openvino as ov
 
@@ -87,15 +104,19 @@ def openvino(its: Declared, device: str, threads: int) -> Run:
     kind = taken.element_type.to_string()
     if kind not in _OPENVINO_TYPES[its.input.type]:
         raise unusable(its.file, f"an input of type {its.input.type} ([input] type)", kind)
-    request, output = compiled.create_infer_request(), compiled.outputs[0]
+    request, outputs = compiled.create_infer_request(), compiled.outputs
 
-    def run(batch: NDArray[Any]) -> NDArray[Any]:
-        return request.infer([batch], share_inputs=True, share_outputs=True)[output]  # type: ignore[no-any-return]
+    def run(batch: NDArray[Any]) -> Any:
+        return request.infer([batch], share_inputs=True, share_outputs=True)
 
-    return run
+    def only(number: int) -> Run:
+        output = outputs[number]
+        return lambda batch: run(batch)[output]
+
+    return Network(lambda batch: list(run(batch).values()), only)
 
 
-def torch_export(its: Declared, device: str, threads: int) -> Run:
+def torch_export(its: Declared, device: str, threads: int) -> Network:
     """A program of torch.export, run node by node."""
     import torch
 
@@ -136,7 +157,7 @@ def _not_a_program(file: str, error: BaseException) -> Failed:
     return unusable(file, expected, error)
 
 
-def torchscript(its: Declared, device: str, threads: int) -> Run:
+def torchscript(its: Declared, device: str, threads: int) -> Network:
     """A scripted or traced module. Deprecated in PyTorch; `harness check` says so."""
 
     def load() -> Any:
@@ -150,7 +171,7 @@ def torchscript(its: Declared, device: str, threads: int) -> Run:
     return _torch_run(its, device, threads, load, "a module of TorchScript")
 
 
-def architecture(its: Declared, device: str, threads: int) -> Run:
+def architecture(its: Declared, device: str, threads: int) -> Network:
     """A network that is built here, with the weights of a safetensors file. float16 on disk, float32 here."""
     import torch
     from safetensors import SafetensorError
@@ -192,7 +213,7 @@ def _check_weights(its: Declared, ours: dict[str, Any], theirs: dict[str, Any]) 
         raise unusable(its.file, f"the weights of {its.model.architecture}", f"{wrong[0]}{more}")
 
 
-def _torch_run(its: Declared, device: str, threads: int, load: Callable[[], Any], expected: str) -> Run:
+def _torch_run(its: Declared, device: str, threads: int, load: Callable[[], Any], expected: str) -> Network:
     """Runs a module of torch; what it raises while it loads is the file's fault."""
     import torch
 
@@ -209,11 +230,8 @@ def _torch_run(its: Declared, device: str, threads: int, load: Callable[[], Any]
     order = torch.channels_last if its.input.layout == "NCHW" else torch.contiguous_format
 
     @torch.inference_mode()
-    def run(batch: NDArray[Any]) -> NDArray[Any]:
-        scores = net(torch.from_numpy(batch).to(device, memory_format=order))
-        if not isinstance(scores, torch.Tensor):
-            raise unusable(its.file, "a network that returns one tensor", type(scores).__name__)
-        return scores.cpu().numpy()
+    def run(batch: NDArray[Any]) -> list[Any]:
+        return _tensors(its, net(torch.from_numpy(batch).to(device, memory_format=order)))
 
     # Convolutions like channels last, whatever the axes are called; a network with a view() in it may not.
     try:
@@ -222,7 +240,24 @@ def _torch_run(its: Declared, device: str, threads: int, load: Callable[[], Any]
         raise
     except Exception:  # if it was something else, it is raised again when the network is tried
         order = torch.contiguous_format
-    return run
+
+    def only(number: int) -> Run:
+        return lambda batch: run(batch)[number].cpu().numpy()
+
+    return Network(lambda batch: [one.cpu().numpy() for one in run(batch)], only)
+
+
+def _tensors(its: Declared, returned: object) -> list[Any]:
+    """What a network returned: a tensor, or a tuple, list or dict with some. Raises Failed where there is none."""
+    import torch
+
+    if isinstance(returned, torch.Tensor):
+        return [returned]
+    inside = returned.values() if isinstance(returned, Mapping) else returned
+    found = [one for one in inside if isinstance(one, torch.Tensor)] if isinstance(inside, Iterable) else []
+    if not found:
+        raise unusable(its.file, "a network that returns a tensor", type(returned).__name__)
+    return found
 
 
 def _classes() -> list[str]:
@@ -235,12 +270,13 @@ def _check_input(its: Declared, name: str, shape: Sequence[object]) -> None:
     """Raises Failed where a fixed side of the model's input is not that of one crop of [input], or it has not four."""
     ours = its.input.shape()
     fits = len(shape) == 4 and all(
-        side == mine for side, mine in zip(shape, (1, *ours), strict=True) if isinstance(side, int)
+        side == mine for side, mine in zip(shape[1:], ours, strict=True) if isinstance(side, int)
     )
-    if not fits:
+    if not (fits and (shape[0] == 1 or not isinstance(shape[0], int))):
         shown = " x ".join(str(side) if isinstance(side, int) else "n" for side in shape) or "no sides"
+        which = "a free first axis, or 1" if fits else "[input] size, layout"
         wanted = " x ".join(map(str, ours))
-        raise unusable(its.file, f"an input of n x {wanted} ([input] size, layout)", f"{name} of {shown}")
+        raise unusable(its.file, f"an input of n x {wanted} ({which})", f"{name} of {shown}")
 
 
 RUNTIMES: dict[FormatName, Runtime] = {

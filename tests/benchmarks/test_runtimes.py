@@ -136,7 +136,7 @@ import json, statistics, sys, time
 import numpy as np
 from harness.formats import Declared, Input, Model
 from harness.worker.runtimes import RUNTIMES
-run = RUNTIMES["openvino"](Declared(Model("openvino"), sys.argv[1], Input(156)), "cpu", int(sys.argv[2]))
+run = RUNTIMES["openvino"](Declared(Model("openvino"), sys.argv[1], Input(156)), "cpu", int(sys.argv[2])).only(0)
 pixels, times, end = np.random.rand(1, 3, 156, 156).astype(np.float32), [], time.perf_counter() + 4
 while time.perf_counter() < end:
     begin = time.perf_counter()
