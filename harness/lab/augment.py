@@ -20,6 +20,7 @@ class Key(NamedTuple):
 
     epoch: int
     number: int  # of the crop in its split
+    turn: int = 0  # how many times the epoch has had this crop before
 
 
 class Augment:
@@ -34,12 +35,14 @@ class Augment:
         first: list[v2.Transform] = []
         if recipe.crop_area < 1:
             first.append(v2.RandomResizedCrop(recipe.size, (recipe.crop_area, 1.0), (0.8, 1.25), antialias=True))
-        first.append(v2.RandomHorizontalFlip(recipe.flip))
+        if recipe.flip:
+            first.append(v2.RandomHorizontalFlip(recipe.flip))
         if recipe.flip_vertical:
             first.append(v2.RandomVerticalFlip(recipe.flip_vertical))
         if recipe.jitter:
             first.append(v2.ColorJitter(recipe.jitter, recipe.jitter, recipe.jitter))
-        self._first = v2.Compose(first)
+        self.idle = not first and not self._most and not recipe.cutout  # whether every picture stays as it is
+        self._first = v2.Compose(first or [v2.Identity()])
         self._cutout = v2.RandomErasing(recipe.cutout, scale=(share, share), ratio=(1.0, 1.0), value=0)
 
     def __call__(self, pixels: Tensor) -> Tensor:
@@ -54,7 +57,7 @@ class Augment:
 class TrainingPictures(Dataset[tuple[Tensor, int]]):
     """Squares of a split's crops, augmented, and their labels, by Key.
 
-    Each is drawn from a seed made of (seed, epoch, number), so that it does not depend on order, workers or a stop.
+    Each is drawn from a seed made of the recipe's and its Key, so that it does not depend on order, workers or a stop.
     """
 
     def __init__(self, crops: Crops, labels: Ints, recipe: Recipe) -> None:
@@ -67,7 +70,14 @@ class TrainingPictures(Dataset[tuple[Tensor, int]]):
         return len(self._crops)
 
     def __getitem__(self, key: Key) -> tuple[Tensor, int]:
-        pixels = square(self._crops[key.number], self._side)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(hash((self._recipe.seed, *key)) & (2**63 - 1))  # ints hash alike in every process
-            return self._augment(pixels), int(self._labels[key.number])
+        pixels, label = square(self._crops[key.number], self._side), int(self._labels[key.number])
+        if self._augment.idle:
+            return pixels, label
+        place = key if key.turn else key[:2]  # a first turn draws what it drew when there was no other
+        generator = torch.default_generator  # torch.manual_seed seeds GPUs too, which takes as long as a picture
+        before = generator.get_state()
+        try:
+            generator.manual_seed(hash((self._recipe.seed, *place)) & (2**63 - 1))  # ints hash alike in every process
+            return self._augment(pixels), label
+        finally:
+            generator.set_state(before)
