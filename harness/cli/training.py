@@ -5,6 +5,7 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from harness.lab.recipe import Recipe
     from harness.lab.tracking import TrackerName
     from harness.lab.train import Epoch, Step
+
+
+_LET_SPEAK_S = 30.0  # importing torch may take one process so much longer than another
 
 
 class Track(StrEnum):
@@ -131,10 +135,14 @@ def one_voice(ranks: "Ranks") -> "Iterator[None]":
             silent.enter_context(contextlib.redirect_stderr(nowhere))
         try:
             yield
-        except HarnessError as error:
+        except (HarnessError, KeyboardInterrupt) as error:
             if ranks.writes:
                 raise
-            raise typer.Exit(error.exit_code) from error
+            code = error.exit_code if isinstance(error, HarnessError) else 130
+            if code != 130:  # torchrun ends all as soon as one has failed: the first one is to speak before
+                with contextlib.suppress(KeyboardInterrupt):
+                    Event().wait(_LET_SPEAK_S)
+            raise typer.Exit(code) from error
         except RuntimeError as error:  # another process has ended, as a rule
             said = str(error).strip().splitlines() or [type(error).__name__]
             raise MachineError(f"process {ranks.rank} of {ranks.world}: {said[0]}") from error

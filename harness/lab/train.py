@@ -27,13 +27,13 @@ from harness.lab.distributed import gathered, mean, parallel
 from harness.lab.fitted import Log, as_stored, load_start, store_weights, validation_f1, with_weights
 from harness.lab.frozen import freeze
 from harness.lab.networks import trainable
+from harness.lab.pixels import collated, ready
 from harness.lab.randomness import restore, seed_all, states
 from harness.lab.ranks import ALONE, Ranks
 from harness.lab.recipe import Recipe
 from harness.lab.run import Run, versions_here
 from harness.lab.sampling import batches
 from harness.metrics import Ints
-from harness.nets.preprocess import normalised
 
 
 class Step(NamedTuple):
@@ -92,7 +92,7 @@ def train(
     device = "cuda" if torch.cuda.is_available() else "cpu"
     labels, crops = store.training_labels("train").labels, store.crops("train")
     steps, ours = whole_batches(store, recipe.batch), ranks.part(recipe.batch)
-    pictures = TrainingPictures(crops, labels, recipe)
+    pictures = TrainingPictures(crops, labels, recipe, keep=device == "cpu")
 
     # Network, loss, optimiser
     seed_all(recipe.seed)
@@ -178,10 +178,10 @@ def _steps(
     device = shift.device.type
     half, workers = _half(device, recipe), 4 if device == "cuda" else 0  # on a CPU the network takes all cores
     begin, total = perf_counter(), torch.zeros((), device=device)
-    loader = DataLoader(pictures, batch_sampler=keys, num_workers=workers)
+    loader = DataLoader(pictures, batch_sampler=keys, num_workers=workers, collate_fn=collated)
     for step, (pixels, answers) in enumerate(loader, start=1):  # uint8 (batch, 3, size, size), int64 (batch,)
         with torch.autocast(device, torch.float16, enabled=half):
-            logits = together(normalised(pixels, device))  # (batch, classes)
+            logits = together(ready(pixels, device))  # (batch, classes)
             loss = functional.cross_entropy(logits + shift, answers.to(device), label_smoothing=recipe.label_smoothing)
         parts.optimiser.zero_grad()
         parts.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]

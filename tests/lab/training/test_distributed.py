@@ -63,7 +63,11 @@ def test_what_is_wrong_is_said_once(tinted: Store, home: Home) -> None:
     package = make(home.root / "plain", PLAIN, msgspec.structs.replace(RECIPE, batch=15))
     done = train_by(2, home, package, tinted)
     assert done.returncode != 0
-    said = [line for line in done.stderr.splitlines() if "expected processes that divide a batch of 15, got 2" in line]
+    said = [
+        line
+        for line in done.stderr.splitlines()
+        if "expected processes that divide the recipe's batch of 15, got 2" in line
+    ]
     assert len(said) == 1
     assert not (package / "weights").exists()
 
@@ -71,7 +75,7 @@ def test_what_is_wrong_is_said_once(tinted: Store, home: Home) -> None:
 def test_processes_share_a_batch_without_rest() -> None:
     batch = list(range(12))
     parts = [batch[Ranks(rank, 3).part(12)] for rank in range(3)]
-    assert sorted(sum(parts, [])) == batch
+    assert sorted(number for part in parts for number in part) == batch
     assert {len(part) for part in parts} == {4}
     with pytest.raises(UsageError, match="divide"):
         Ranks(0, 5).part(12)

@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.data.store import Store
-from harness.lab.augment import Key, TrainingPictures
+from harness.lab.augment import Key, Squares, TrainingPictures
+from harness.lab.pixels import collated, ready
 from harness.lab.recipe import Recipe
 from harness.lab.sampling import balanced, batches
+from harness.nets.preprocess import batch, square
 from tests.lab.training.networks import RECIPE
 
 LABELS = np.array([0] * 60 + [1] * 10 + [3] * 2)  # nothing of class 2
@@ -63,3 +65,33 @@ def test_pictures_that_stay_as_they_are_draw_nothing(tinted: Store) -> None:
     drawn = TrainingPictures(tinted.crops("train"), labels, msgspec.structs.replace(still, flip_vertical=1e-9))
     assert torch.equal(plain[Key(0, 3)][0], plain[Key(7, 3)][0])
     assert torch.equal(plain[Key(0, 3)][0], drawn[Key(0, 3)][0]), "the long way gives the same"
+
+
+def test_a_batch_is_to_the_last_bit_what_inference_sees(tinted: Store) -> None:
+    crops = tinted.crops("train")
+    items = [(square(crops[number], 31), number % 3) for number in range(5)]
+    pixels, labels = collated(items)
+    before = pixels.clone()
+    assert labels.tolist() == [0, 1, 2, 0, 1]
+    assert torch.equal(ready(pixels, "cpu"), batch([crops[number] for number in range(5)], 31, "cpu"))
+    assert ready(pixels, "cpu").is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(pixels, before)
+
+
+def test_a_picture_that_was_kept_is_the_one_that_is_made_anew(tinted: Store) -> None:
+    labels = tinted.training_labels("train").labels
+    for recipe in (RECIPE, msgspec.structs.replace(RECIPE, crop_area=0.5)):
+        kept, made = (TrainingPictures(tinted.crops("train"), labels, recipe, keep=keep) for keep in (True, False))
+        for key in (Key(0, 3), Key(0, 3), Key(1, 3), Key(0, 4)):
+            assert torch.equal(kept[key][0], made[key][0])
+            assert kept[key][1] == made[key][1]
+
+
+def test_pictures_are_kept_only_where_there_is_memory(tinted: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    crops = tinted.crops("train")
+    size_gb = len(crops) * 16 * 16 * 3 / 1e9
+    for available, kept in ((size_gb * 5, True), (size_gb * 3, False), (None, False)):
+        monkeypatch.setattr("harness.lab.augment.available_gb", lambda gb=available: gb)
+        squares = Squares(crops, 16, keep=True)
+        first, second = squares[0], squares[0]
+        assert (first.data_ptr() == second.data_ptr()) is kept
