@@ -16,8 +16,8 @@ from harness.cli.training import read_recipe
 from harness.data.store import Store, open_store
 from harness.data.weights import WeightsInfo, read_info, write_weights
 from harness.errors import DataError
+from harness.lab.fitted import as_stored
 from harness.lab.networks import build
-from harness.lab.train import as_stored
 from harness.staging import read_manifest
 from harness.worker import package as packages
 from tests.conftest import CLASSES, ROOT

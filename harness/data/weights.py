@@ -1,8 +1,9 @@
 """Writes what a fit leaves in a package: weights/<data>.safetensors, and weights/<data>.json beside it."""
 
+import contextlib
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,22 +27,25 @@ class WeightsInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def write_weights(package: Path, data: str, tensors: Mapping[str, NDArray[Any]], info: WeightsInfo) -> Path:
     """Write `tensors` and `info` to package/weights/ for the data set named `data`; the path of the tensors.
 
-    Each file appears whole or not at all, and an info never lies beside tensors of another fit.
+    Both appear whole or not at all: where the disk is full (OSError), what was there stays. An info never lies beside
+    tensors of another fit.
     """
     folder = package / "weights"
     folder.mkdir(exist_ok=True)
     path, info_path = folder / f"{data}.safetensors", folder / f"{data}.json"
     # safetensors writes the buffer as it lies, so each array has to be in C order (and shape () stays so).
     arrays = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
-    info_path.unlink(missing_ok=True)
-    _write(path, save(arrays))
-    write_info(info_path, info)
+    with _temporary(path, save(arrays)) as written, _temporary(info_path, _encoded(info)) as written_info:
+        info_path.unlink(missing_ok=True)
+        written.replace(path)
+        written_info.replace(info_path)
     return path
 
 
 def write_info(path: Path, info: WeightsInfo) -> None:
     """Write `info` to weights/<data>.json, whole or not at all."""
-    _write(path, msgspec.json.format(msgspec.json.encode(info), indent=1) + b"\n")
+    with _temporary(path, _encoded(info)) as written:
+        written.replace(path)
 
 
 def read_info(path: Path) -> WeightsInfo:
@@ -57,8 +61,13 @@ def read_info(path: Path) -> WeightsInfo:
         raise DataError(f"{path}: expected the info of fitted weights, got {error}; fit again") from error
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Replace `path` in one step: a reader sees the old content or the new, never a part."""
+def _encoded(info: WeightsInfo) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(info), indent=1) + b"\n"
+
+
+@contextlib.contextmanager
+def _temporary(path: Path, content: bytes) -> Iterator[Path]:
+    """The content in a synced file beside `path`, to be renamed to it; gone afterwards where it was not."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -66,7 +75,6 @@ def _write(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
+        yield Path(temporary)
+    finally:
         Path(temporary).unlink(missing_ok=True)
-        raise

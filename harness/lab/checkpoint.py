@@ -1,6 +1,6 @@
 """The state of a stopped training: one file beside the weights, whole or not there, read without running its code."""
 
-import os
+import io
 import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from harness.atomic import machine, replace
 from harness.errors import SubmissionError
 
 _AGAIN = "--fresh starts over"
@@ -27,15 +28,23 @@ def epochs_in(log: Sequence[Mapping[str, int | float | str]]) -> int:
     return int(log[-1]["epoch"]) if log else 0
 
 
+def epochs_since_best(log: Sequence[Mapping[str, int | float | str]]) -> int:
+    """Epochs after the first one of the best validation macro F1.
+
+    >>> epochs_since_best([{"epoch": 1, "val_f1": 0.5}, {"epoch": 2, "val_f1": 0.4}, {"epoch": 3, "val_f1": 0.5}])
+    2
+    """
+    best = max(log, key=lambda entry: float(entry["val_f1"]), default=None)
+    return epochs_in(log) - int(best["epoch"]) if best else 0
+
+
 def write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
-    """Written and synced beside its place, then renamed: a power cut leaves the old one or the new one."""
-    path.parent.mkdir(exist_ok=True)
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    """Replaces the checkpoint; a power cut or a full disk leaves the old one. Raises MachineError where it cannot."""
+    content = io.BytesIO()  # else a full disk would be torch's to report
+    torch.save(state, content)
+    with machine(path.parent):
+        path.parent.mkdir(exist_ok=True)
+        replace(path, content.getvalue())
 
 
 def read_checkpoint(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -12,7 +12,9 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     size: int = 156  # pixels a side of the network's input
     epochs: int = 50
-    batch: int = 64
+    patience: int = 0  # epochs without a better validation macro F1 after which it stops early; 0: it never does
+    batch: int = 64  # of all processes together
+    sampling: Literal["shuffled", "balanced"] = "shuffled"  # the second: as many crops of each class in an epoch
     optimiser: Literal["sgd", "adamw"] = "sgd"
     max_lr: float = 0.1  # the peak of OneCycleLR, cosine
     pct_start: float = 0.05  # the share of all steps until the peak
@@ -21,6 +23,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     loss: Literal["cross_entropy", "logit_adjusted"] = "cross_entropy"  # the second: arXiv:2007.07314
     tau: float = 1.0  # of "logit_adjusted": CE(z + tau * log prior, y)
     label_smoothing: float = 0.0
+    precision: Literal["float16", "float32"] = "float16"  # of autocast on a GPU; a CPU computes in float32
     crop_area: float = 1.0  # the least share of a picture that a random crop of it has; 1: none is cut
     jitter: float = 0.0  # of brightness, contrast and saturation
     randaugment_ops: tuple[int, int] = (2, 3)  # how many are drawn, both ends included
@@ -30,13 +33,15 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cutout: float = 0.8  # probability
     cutout_side: float = 0.45  # of the input's side
     seed: int = 0
-    start_from: str = ""  # the data set whose weights of this package are the first ones; random ones without
+    start_from: str = ""  # a data set, whose weights of this package are the first ones, or a file; "": random ones
+    frozen: tuple[str, ...] = ()  # parts of the network that stay as they start, like features.0
 
     def __post_init__(self) -> None:
         least, most = self.randaugment_ops
         wrong = {
             "size": self.size < 1,
             "epochs": self.epochs < 1,
+            "patience": self.patience < 0,
             "batch": self.batch < 2,  # batch norm needs two
             "max_lr": not self.max_lr > 0,
             "pct_start": not 0 < self.pct_start < 1,
@@ -52,6 +57,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "flip_vertical": not 0 <= self.flip_vertical <= 1,
             "cutout": not 0 <= self.cutout <= 1,
             "cutout_side": not 0 < self.cutout_side <= 1,
+            "seed": self.seed < 0,
         }
         if names := [name for name, is_wrong in wrong.items() if is_wrong]:
             raise ValueError(", ".join(f"{name}: {getattr(self, name)} is out of range" for name in names))

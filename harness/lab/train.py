@@ -5,7 +5,6 @@ checkpoint of the last whole epoch, weights/<data>.checkpoint, lets the same cal
 weights/<data>.safetensors holds the best weights so far, after each epoch that made better ones and at the end.
 """
 
-import copy
 from collections.abc import Generator, Mapping
 from pathlib import Path
 from time import perf_counter
@@ -14,8 +13,6 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import SGD, AdamW, Optimizer
@@ -23,18 +20,20 @@ from torch.optim.lr_scheduler import OneCycleLR
 from torch.utils.data import DataLoader
 
 from harness.data.store import Store
-from harness.data.weights import WeightsInfo, read_info, write_weights
-from harness.errors import DataError, SubmissionError
+from harness.errors import DataError
 from harness.lab.augment import Key, TrainingPictures
-from harness.lab.checkpoint import checkpoint_path, epochs_in, read_checkpoint, write_checkpoint
+from harness.lab.checkpoint import checkpoint_path, epochs_in, epochs_since_best, read_checkpoint, write_checkpoint
+from harness.lab.distributed import gathered, mean, parallel
+from harness.lab.fitted import Log, as_stored, load_start, store_weights, validation_f1, with_weights
+from harness.lab.frozen import freeze
 from harness.lab.networks import trainable
+from harness.lab.pixels import collated, ready
+from harness.lab.randomness import restore, seed_all, states
+from harness.lab.ranks import ALONE, Ranks
 from harness.lab.recipe import Recipe
-from harness.metrics import Ints, confusion_matrix, macro_f1
-from harness.nets.preprocess import batch, normalised
-
-Log = list[dict[str, int | float | str]]  # one entry an epoch, of `epoch`, `loss` and `val_f1`
-_VALIDATION_BATCH = 64
-_LARGEST_HALF = 65504.0  # of float16
+from harness.lab.run import Run, versions_here
+from harness.lab.sampling import batches
+from harness.metrics import Ints
 
 
 class Step(NamedTuple):
@@ -56,90 +55,153 @@ class Epoch(NamedTuple):
     images_per_s: float
 
 
-def train(package: Path, store: Store, recipe: Recipe, fresh: bool = False) -> Generator[Step | Epoch, None, None]:
+class Stopped(NamedTuple):
+    """A training that may go on."""
+
+    epochs: int  # done
+    run: str  # the name of its run's folder, empty where it has none
+
+
+class Parts(NamedTuple):
+    """What a training changes."""
+
+    net: nn.Module
+    optimiser: Optimizer
+    schedule: OneCycleLR
+    scaler: torch.amp.GradScaler
+
+    def state(self) -> dict[str, Any]:
+        return {name: part.state_dict() for name, part in self._asdict().items()}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        for name, part in self._asdict().items():
+            part.load_state_dict(state[name])
+
+
+def train(
+    package: Path, store: Store, recipe: Recipe, fresh: bool = False, *, run: Run | None = None, ranks: Ranks = ALONE
+) -> Generator[Step | Epoch, None, None]:
     """Fits the package's network to the training split, keeps the weights best on validation, writes them.
 
-    Goes on after the last epoch of a stopped fit, unless `fresh`. Raises SubmissionError for what is wrong with the
-    package or where the stopped fit is of another recipe, data or network; DataError for unfit data.
+    Goes on after the last epoch of a stopped fit, unless `fresh`. `run` keeps what there is to know of it. `ranks`:
+    this process among those that train together, which have been `joined`. Raises SubmissionError for what is wrong
+    with the package or where the stopped fit is of another recipe, data or network; DataError for unfit data;
+    MachineError where something cannot be written.
     """
     # Data
-    manifest, device = store.manifest, "cuda" if torch.cuda.is_available() else "cpu"
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     labels, crops = store.training_labels("train").labels, store.crops("train")
-    steps = whole_batches(store, recipe.batch)
-    pictures = TrainingPictures(crops, labels, recipe)
-    workers = 4 if device == "cuda" else 0  # on a CPU the network takes all cores, pictures are a hundredth of it
+    steps, ours = whole_batches(store, recipe.batch), ranks.part(recipe.batch)
+    pictures = TrainingPictures(crops, labels, recipe, keep=device == "cpu")
 
     # Network, loss, optimiser
-    torch.manual_seed(recipe.seed)
-    net = trainable(package, len(manifest.classes), recipe.size).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    shift = logit_shift(labels, len(manifest.classes), recipe).to(device)
-    optimiser = optimiser_of(net, recipe)
-    schedule = OneCycleLR(
-        optimiser,
-        recipe.max_lr,
-        total_steps=recipe.epochs * steps,
-        pct_start=warm_up(recipe.pct_start, recipe.epochs * steps),
-        anneal_strategy="cos",
-        cycle_momentum=recipe.optimiser == "sgd",
-    )
-    scaler = torch.amp.GradScaler(device, enabled=device == "cuda")
-    parts = {"net": net, "optimiser": optimiser, "schedule": schedule, "scaler": scaler}
+    seed_all(recipe.seed)
+    net = trainable(package, len(store.manifest.classes), recipe.size).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    still = freeze(net, recipe.frozen, package.name)
+    shift = logit_shift(labels, len(store.manifest.classes), recipe).to(device)
+    parts = parts_of(net, recipe, steps)
 
     # Where a stopped fit goes on
-    checkpoint = checkpoint_path(package, manifest.name)
+    checkpoint = checkpoint_path(package, store.manifest.name)
     identity = _identity(recipe, store, net)
-    log: Log = []
-    best: dict[str, Tensor] = {}
-    if not fresh and (state := read_checkpoint(checkpoint, identity)):
-        for name, part in parts.items():
-            part.load_state_dict(state[name])
-        log, best = state["log"], state["best"]
-    elif recipe.start_from:
-        best, log = load_start(net, package, store, recipe)
+    log, best = _begin(parts, package, store, recipe, None if fresh else read_checkpoint(checkpoint, identity), ranks)
+    if run is not None:
+        run.begin(recipe, versions_here(store, str((log or [{}])[0].get("start_sha256", "")), ranks.world), log)
+    together = parallel(net, ranks)
 
     # Epochs
     for epoch in range(epochs_in(log), recipe.epochs):
+        if recipe.patience and epochs_since_best(log) >= recipe.patience:
+            break
         net.train()
-        order = np.random.default_rng([recipe.seed, epoch]).permutation(len(crops))[: steps * recipe.batch]
-        batches = [[Key(epoch, int(i)) for i in chosen] for chosen in order.reshape(steps, recipe.batch)]
-        begin, total = perf_counter(), torch.zeros((), device=device)
-        loader = DataLoader(pictures, batch_sampler=batches, num_workers=workers)
-        for step, (pixels, answers) in enumerate(loader, start=1):  # uint8 (batch, 3, size, size), int64 (batch,)
-            with torch.autocast(device, torch.float16, enabled=device == "cuda"):
-                logits = net(normalised(pixels, device))  # (batch, classes)
-                loss = functional.cross_entropy(
-                    logits + shift, answers.to(device), label_smoothing=recipe.label_smoothing
-                )
-            optimiser.zero_grad()
-            scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-            scaler.step(optimiser)
-            scaler.update()
-            schedule.step()
-            total += loss.detach()  # stays on the device: reading it would wait for it
-            yield Step(epoch, step, steps, step * recipe.batch / (perf_counter() - begin))
+        for part in still:
+            part.eval()
+        begin, keys = perf_counter(), [batch[ours] for batch in batches(labels, recipe, epoch, steps)]
+        total = yield from _steps(parts, together, pictures, keys, shift, recipe)
         speed = steps * recipe.batch / (perf_counter() - begin)
-        # Validation, of the weights as they would be stored
+        # Validation, of the weights as they would be stored; the first process decides for all
         stored = as_stored(net.state_dict())
-        f1 = validation_f1(with_weights(net, stored), store, recipe.size)
+        f1 = gathered(validation_f1(with_weights(net, stored), store, recipe.size) if ranks.writes else 0.0, ranks)[0]
         is_best = f1 > max((float(entry["val_f1"]) for entry in log), default=-1.0)
         best = stored if is_best else best
-        log.append({"epoch": epoch + 1, "loss": total.item() / steps, "val_f1": f1})
-        state = {name: part.state_dict() for name, part in parts.items()}
-        write_checkpoint(checkpoint, {**state, "identity": identity, "log": log, "best": best})
-        if is_best:
-            store_weights(package, store, recipe, best, log)
-        yield Epoch(epoch + 1, total.item() / steps, f1, is_best, speed)
+        log.append({"epoch": epoch + 1, "loss": mean(total, ranks) / steps, "val_f1": f1})
+        random = gathered(states(device), ranks)
+        if ranks.writes:
+            if run is not None:
+                speeds = {"images_per_s": speed, "seconds": perf_counter() - begin}
+                entry = {**log[-1], "lr": float(parts.schedule.get_last_lr()[0]), **speeds}
+                run.epoch(entry, net.state_dict(), best if is_best else None)
+            about = {"identity": identity, "log": log, "best": best, "random": random, "run": run and run.folder.name}
+            write_checkpoint(checkpoint, {**parts.state(), **about})
+            if is_best:
+                store_weights(package, store, recipe, best, log)
+        yield Epoch(epoch + 1, float(log[-1]["loss"]), f1, is_best, speed)
 
     # Result
-    store_weights(package, store, recipe, best, log)
-    checkpoint.unlink(missing_ok=True)
+    if ranks.writes:
+        store_weights(package, store, recipe, best, log)
+        checkpoint.unlink(missing_ok=True)
 
 
-def epochs_done(package: Path, store: Store, recipe: Recipe) -> int:
-    """How many epochs of this fit a checkpoint holds, 0 where there is none. Raises SubmissionError as `train` does."""
+def parts_of(net: nn.Module, recipe: Recipe, steps: int) -> Parts:
+    """The recipe's optimiser, schedule and gradient scaler for a network; `steps` an epoch."""
+    device, optimiser, total = next(net.parameters()).device.type, optimiser_of(net, recipe), recipe.epochs * steps
+    schedule = OneCycleLR(
+        optimiser,
+        recipe.max_lr,
+        total_steps=total,
+        pct_start=warm_up(recipe.pct_start, total),
+        anneal_strategy="cos",
+        cycle_momentum=recipe.optimiser == "sgd",
+    )
+    return Parts(net, optimiser, schedule, torch.amp.GradScaler(device, enabled=_half(device, recipe)))
+
+
+def _begin(
+    parts: Parts, package: Path, store: Store, recipe: Recipe, state: Mapping[str, Any] | None, ranks: Ranks
+) -> tuple[Log, dict[str, Tensor]]:
+    """Loads a stopped fit's state, or the weights to start from; the log so far and its best weights."""
+    if ranks.rank:
+        seed_all(recipe.seed + ranks.rank)  # each process drops out other units
+    if state is not None:
+        parts.load(state)
+        if ranks.rank < len(state["random"]):
+            restore(state["random"][ranks.rank])
+        return state["log"], state["best"]
+    return load_start(parts.net, package, store, recipe) if recipe.start_from else ([], {})
+
+
+def _steps(
+    parts: Parts, together: nn.Module, pictures: TrainingPictures, keys: list[list[Key]], shift: Tensor, recipe: Recipe
+) -> Generator[Step, None, Tensor]:
+    """An epoch's steps; the sum of their losses, of shape (). `keys`: of this process's pictures, a list a batch."""
+    device = shift.device.type
+    half, workers = _half(device, recipe), 4 if device == "cuda" else 0  # on a CPU the network takes all cores
+    begin, total = perf_counter(), torch.zeros((), device=device)
+    loader = DataLoader(pictures, batch_sampler=keys, num_workers=workers, collate_fn=collated)
+    for step, (pixels, answers) in enumerate(loader, start=1):  # uint8 (batch, 3, size, size), int64 (batch,)
+        with torch.autocast(device, torch.float16, enabled=half):
+            logits = together(ready(pixels, device))  # (batch, classes)
+            loss = functional.cross_entropy(logits + shift, answers.to(device), label_smoothing=recipe.label_smoothing)
+        parts.optimiser.zero_grad()
+        parts.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        parts.scaler.step(parts.optimiser)
+        parts.scaler.update()
+        parts.schedule.step()
+        total += loss.detach()  # stays on the device: reading it would wait for it
+        yield Step(keys[0][0].epoch, step, len(keys), step * recipe.batch / (perf_counter() - begin))
+    return total
+
+
+def _half(device: str, recipe: Recipe) -> bool:
+    return device == "cuda" and recipe.precision == "float16"
+
+
+def stopped(package: Path, store: Store, recipe: Recipe) -> Stopped:
+    """What a checkpoint holds of this fit, 0 epochs where there is none. Raises SubmissionError as `train` does."""
     net = trainable(package, len(store.manifest.classes), recipe.size)
     state = read_checkpoint(checkpoint_path(package, store.manifest.name), _identity(recipe, store, net))
-    return epochs_in(state["log"]) if state else 0
+    return Stopped(epochs_in(state["log"]), state["run"] or "") if state else Stopped(0, "")
 
 
 def whole_batches(store: Store, batch: int) -> int:
@@ -153,44 +215,12 @@ def whole_batches(store: Store, batch: int) -> int:
     return train_crops // batch
 
 
-def load_start(net: nn.Module, package: Path, store: Store, recipe: Recipe) -> tuple[dict[str, Tensor], Log]:
-    """Loads the package's weights for the recipe's start_from; as they would be stored, and the log's first entry.
-
-    Layers of another shape, as the head for other classes, stay random. Raises SubmissionError (kind "weights")
-    where there are no such weights, nothing in them fits, or they were fitted on another preparation of these data.
-    """
-    path = package / "weights" / f"{recipe.start_from}.safetensors"
-    try:
-        start = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise SubmissionError(f"{path}: expected weights to start from, got {error}", kind="weights") from error
-    own = net.state_dict()
-    fitting = {name: value for name, value in start.items() if name in own and own[name].shape == value.shape}
-    if not fitting:
-        raise SubmissionError(f"{path}: expected weights of this network, got none that fits", kind="weights")
-    same = recipe.start_from == store.manifest.name
-    if same and read_info(path.with_suffix(".json")).data_digest != store.manifest.digest:
-        raise SubmissionError(
-            f"{path}: expected weights fitted on this preparation of {store.manifest.name}, got another one's: they "
-            "may know test photos; --fresh without --start-from trains anew",
-            kind="weights",
-        )
-    net.load_state_dict(own | fitting)
-    stored = as_stored(net.state_dict())
-    return stored, [{"epoch": 0, "val_f1": validation_f1(with_weights(net, stored), store, recipe.size)}]
-
-
-def store_weights(package: Path, store: Store, recipe: Recipe, best: Mapping[str, Tensor], log: Log) -> None:
-    """Writes weights/<data>.safetensors and .json; a log of fewer epochs than the recipe's is a stopped fit's."""
-    info = WeightsInfo(store.manifest.classes, store.manifest.digest, _flat(recipe), log)
-    write_weights(package, store.manifest.name, {name: value.numpy() for name, value in best.items()}, info)
-
-
 def optimiser_of(net: nn.Module, recipe: Recipe) -> Optimizer:
-    """The recipe's, over all parameters."""
+    """The recipe's, over all parameters that are not frozen."""
+    learnt = [parameter for parameter in net.parameters() if parameter.requires_grad]
     if recipe.optimiser == "adamw":
-        return AdamW(net.parameters(), recipe.max_lr, weight_decay=recipe.weight_decay)
-    return SGD(net.parameters(), recipe.max_lr, recipe.momentum, weight_decay=recipe.weight_decay)
+        return AdamW(learnt, recipe.max_lr, weight_decay=recipe.weight_decay)
+    return SGD(learnt, recipe.max_lr, recipe.momentum, weight_decay=recipe.weight_decay)
 
 
 def warm_up(share: float, steps: int) -> float:
@@ -210,48 +240,15 @@ def logit_shift(labels: Ints, classes: int, recipe: Recipe) -> Tensor:
     return recipe.tau * (counts / counts.sum()).clamp(min=1e-6).log()
 
 
-def as_stored(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state as it is written: on the CPU, float16 where that can hold it (a running variance may be too large)."""
-    stored = {}
-    for name, value in state.items():
-        value = value.detach().cpu()  # noqa: PLW2901
-        fits = value.is_floating_point() and value.abs().max().item() < _LARGEST_HALF
-        stored[name] = value.half() if fits else value.clone()
-    return stored
-
-
-def with_weights(net: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:
-    """A copy of the network with these weights, in evaluation mode."""
-    other = copy.deepcopy(net)
-    other.load_state_dict(state)  # copies into float32
-    return other.eval()
-
-
-@torch.inference_mode()
-def validation_f1(net: nn.Module, store: Store, size: int) -> float:
-    """Macro F1 over the validation split, as harness computes it."""
-    device = next(net.parameters()).device
-    labels, crops = store.training_labels("val").labels, store.crops("val")
-    answers = []
-    for start in range(0, len(crops), _VALIDATION_BATCH):
-        part = [crops[i] for i in range(start, min(start + _VALIDATION_BATCH, len(crops)))]
-        answers.append(net(batch(part, size, device)).argmax(dim=1).cpu().numpy())
-    return float(macro_f1(confusion_matrix(labels, np.concatenate(answers), len(store.manifest.classes))))
-
-
 def _identity(recipe: Recipe, store: Store, net: nn.Module) -> dict[str, Any]:
     """What must be equal for a fit to go on from a checkpoint.
 
     The crops by number too: the digest of a rendered set does not cover those to train on.
     """
+    shapes = {name: tuple(value.shape) for name, value in net.state_dict().items()}
     return {
         "recipe": msgspec.to_builtins(recipe),
         "data": store.manifest.digest,
         "crops": len(store.crops("train")),
-        "network": str(net),
+        "network": f"{net} {shapes}",
     }
-
-
-def _flat(recipe: Recipe) -> dict[str, int | float | str]:
-    values = msgspec.to_builtins(recipe)
-    return {name: value if isinstance(value, int | float | str) else str(value) for name, value in values.items()}

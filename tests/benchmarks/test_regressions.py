@@ -28,9 +28,10 @@ from harness.judge.isolation import Sandbox
 from harness.judge.machine import usable_cores
 from harness.judge.schedule import Exactly
 from harness.judge.session import Session, Setting, Staged
+from harness.lab.fitted import as_stored
 from harness.lab.networks import build
 from harness.lab.recipe import Recipe
-from harness.lab.train import Step, as_stored, train
+from harness.lab.train import Step, train
 from harness.nets.preprocess import batch, normalised, square
 from harness.raw import Raw
 from harness.record import Record

@@ -34,6 +34,7 @@ def test_train_then_evaluate_and_predict(small: Project, tmp_path: Path) -> None
     assert len(info["log"]) == 2
     assert "has weights for practice already; --fresh" in small.error("train", "mbv3_cut", "--data", "practice", code=2)
     assert "epoch 2/2" in small.run("train", "mbv3_cut", "--data", "practice", "--fresh").stdout
+    assert len(list((small.root / "runs" / "mbv3_cut" / "practice").glob("*/curves.svg"))) == 2
     assert "macro F1" in small.run("evaluate", "mbv3_cut", "--budget", "1s").stdout
 
     photos = tmp_path / "photos" / "deep"

@@ -16,10 +16,11 @@ from harness.errors import DataError, SubmissionError, UsageError
 from harness.formats import FORMATS, Input
 from harness.lab import export as lab
 from harness.lab.export import Order, export, opened
+from harness.lab.fitted import as_stored
 from harness.lab.networks import build, untrained
 from harness.lab.programs import WRITERS, Target, folded
 from harness.lab.recipe import Recipe
-from harness.lab.train import Epoch, as_stored, train
+from harness.lab.train import Epoch, train
 from harness.metrics import Ints
 from harness.nets.preprocess import batch
 from harness.rules import Rules

@@ -19,19 +19,10 @@ from harness.data.weights import read_info
 from harness.errors import DataError, SubmissionError
 from harness.lab.augment import Key, TrainingPictures
 from harness.lab.checkpoint import checkpoint_path
+from harness.lab.fitted import as_stored, load_start, validation_f1, with_weights
 from harness.lab.networks import build
 from harness.lab.recipe import Recipe, parse
-from harness.lab.train import (
-    Epoch,
-    as_stored,
-    epochs_done,
-    load_start,
-    logit_shift,
-    train,
-    validation_f1,
-    warm_up,
-    with_weights,
-)
+from harness.lab.train import Epoch, logit_shift, stopped, train, warm_up
 from tests.conftest import ROOT
 from tests.pictures import prepare_tinted
 
@@ -103,10 +94,10 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(tinted: Store, package
         if isinstance(event, Epoch) and event.epoch == 2:
             break
     events.close()
-    assert epochs_done(package, tinted, RECIPE) == 2
+    assert stopped(package, tinted, RECIPE).epochs == 2
     assert len(read_info(package / "weights" / "tinted.json").log) <= 2  # of the stopped fit, not of the first one
     with pytest.raises(SubmissionError, match=r"got one of epochs 4 \(here 9\) after 2 epochs; .* --fresh starts over"):
-        epochs_done(package, tinted, msgspec.structs.replace(RECIPE, epochs=9))
+        stopped(package, tinted, msgspec.structs.replace(RECIPE, epochs=9))
     resumed = epochs(train(package, tinted, RECIPE))
     assert [event.epoch for event in resumed] == [3, 4]
     assert [event.loss for event in resumed] == pytest.approx([event.loss for event in whole[2:]], rel=1e-4)
@@ -117,7 +108,10 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(tinted: Store, package
 def test_a_training_killed_in_an_epoch_goes_on_after_the_last_whole_one(tinted: Store, package: Path) -> None:
     (package / "taco_im156.yaml").write_text("size: 32\nepochs: 12\nbatch: 16\nmax_lr: 0.05\n")
     command = [sys.executable, "-m", "harness", "train", str(package), "--data", str(tinted.path)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    (package.parent / "baselines").mkdir()
+    shutil.copy(ROOT / "baselines" / "rules.toml", package.parent / "baselines")
+    home = os.environ | {"HARNESS_ROOT": str(package.parent)}  # where its run is kept
+    with subprocess.Popen(command, env=home, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if line.startswith("epoch 2/"):
@@ -125,10 +119,10 @@ def test_a_training_killed_in_an_epoch_goes_on_after_the_last_whole_one(tinted: 
         time.sleep(0.05)
         os.kill(process.pid, signal.SIGKILL)
     recipe = parse((package / "taco_im156.yaml").read_bytes(), "recipe")
-    done = epochs_done(package, tinted, recipe)
+    done = stopped(package, tinted, recipe).epochs
     assert done >= 2
     assert 1 <= len(read_info(package / "weights" / "tinted.json").log) <= done + 1  # the best so far can be used
-    done_again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    done_again = subprocess.run(command, env=home, capture_output=True, text=True, check=True)
     assert f"going on after epoch {done} of 12" in done_again.stderr
     assert f"epoch {done + 1}/12" in done_again.stdout
     assert f"epoch {done}/12" not in done_again.stdout
@@ -155,11 +149,11 @@ def test_a_training_starts_from_other_weights_and_never_ends_below_them(tinted: 
 
 def test_a_head_of_other_classes_stays_random(tinted: Store, package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     epochs(train(package, tinted, msgspec.structs.replace(RECIPE, epochs=1)))
-    net = build(package, 3)
-    net.head = torch.nn.Linear(8, 5)
+    net = build(package, 5)
+    five = msgspec.structs.replace(tinted.manifest, name="five", classes=("a", "b", "c", "d", "e"))
     before = {name: value.clone() for name, value in net.state_dict().items()}
-    monkeypatch.setattr("harness.lab.train.validation_f1", lambda *_: 0.5)
-    load_start(net, package, tinted, Recipe(start_from="tinted"))
+    monkeypatch.setattr("harness.lab.fitted.validation_f1", lambda *_: 0.5)
+    load_start(net, package, msgspec.structs.replace(tinted, manifest=five), Recipe(start_from="tinted"))
     after = net.state_dict()
     assert torch.equal(before["head.weight"], after["head.weight"])
     assert not torch.equal(before["features.0.0.weight"], after["features.0.0.weight"])
@@ -174,7 +168,7 @@ def test_a_damaged_checkpoint_is_one_line(content: bytes | None, tinted: Store, 
     else:
         path.write_bytes(content)
     with pytest.raises(SubmissionError, match="expected a stopped training, got a damaged file; --fresh starts over"):
-        epochs_done(package, tinted, RECIPE)
+        stopped(package, tinted, RECIPE)
 
 
 @pytest.mark.parametrize("steps", range(1, 45))
