@@ -13,6 +13,7 @@ from harness.rules import Rules, parse
 BOARDS = Path("leaderboard")
 LOCAL = BOARDS / "local"
 PUBLISHED = BOARDS / "records"
+PROFILES = BOARDS / "profiles"  # by `harness profile --publish`
 DUELS = LOCAL / "duels"
 CHECKUPS = LOCAL / "checkups"  # this machine's, by `harness doctor`
 
