@@ -18,7 +18,15 @@ _HEAVY = 0.4  # share of the time from which a thing is named first
 _FAR = 4.0  # times its floor: from here on a runtime gains more than fewer multiply-adds
 _MEMORY_BOUND = 0.15  # share of the peak's arithmetic below which a layer waits for memory
 _NORMS = "batch norms"
-_FAMILIES = {"linear": "linear layers", "BatchNorm2d": _NORMS, "batch_norm": _NORMS}
+_FAMILIES = {  # by the kinds of torch's modules and operators, of ONNX's and of OpenVINO's
+    "linear": "linear layers",
+    **dict.fromkeys(("BatchNorm2d", "BatchNormAct2d", "BatchNormalization", "batch_norm"), _NORMS),
+    **dict.fromkeys(("ReLU", "ReLU6", "Hardswish", "Hardsigmoid", "SiLU", "GELU", "Sigmoid"), "activations"),
+    **dict.fromkeys(("Relu", "HardSwish", "HardSigmoid", "HSwish", "HSigmoid", "Swish", "Clip"), "activations"),
+    **dict.fromkeys(("relu", "relu_", "hardswish", "hardswish_", "hardsigmoid", "silu"), "activations"),
+    **dict.fromkeys(("AdaptiveAvgPool2d", "AvgPool2d", "MaxPool2d", "SelectAdaptivePool2d", "mean"), "pooling"),
+    **dict.fromkeys(("GlobalAveragePool", "AveragePool", "MaxPool", "ReduceMean", "Reduce", "Pooling"), "pooling"),
+}
 BETWEEN, PREPARING, WHOLE = "between the layers", "preparing the crop", "all that has no layers"
 
 
@@ -64,7 +72,7 @@ class Layer(Part, frozen=True):
         """
         head, *more = self.kind.split()
         if head != "conv":
-            return _FAMILIES.get(head, head)
+            return _FAMILIES.get(head, "other operators")
         if "dw" in more:
             return "depthwise convolutions"
         return "1x1 convolutions" if more[:1] == ["1x1"] else "other convolutions"

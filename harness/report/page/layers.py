@@ -24,7 +24,7 @@ def profile_svg(profile: Profile) -> bytes:
     names = msgspec.json.encode([bar["name"] for bar in bars]).decode()  # two layers may be called the same
     axis = {"labelLimit": 330, "labelExpr": f"{names}[datum.value]"}
     y = {"field": "place", "type": "ordinal", "title": None, "axis": axis}
-    x = {"field": "ms", "type": "quantitative", "title": "ms"}
+    x = {"field": "ms", "type": "quantitative", "title": "ms a crop", "axis": {"tickCount": 8}}
     colour = {
         "field": _FAMILY,
         "type": "nominal",
