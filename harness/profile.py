@@ -235,7 +235,7 @@ def _what_pays(profile: Profile) -> str:
     heaviest, layers = next(iter(families(profile.layers).items()))
     if heaviest == _NORMS:
         return "an export folds them into the convolutions before them (`harness export`)"
-    if floor is None or roof is None or not profile.network_ms:
+    if not floor or roof is None or not profile.network_ms:
         return "fewer pixels or channels there pay most"
     distance = profile.network_ms / floor
     if distance >= _FAR:

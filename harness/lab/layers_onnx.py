@@ -184,7 +184,10 @@ def _shapes(model: Any, its: Input) -> tuple[dict[str, tuple[int, ...]], dict[st
     taken = next(one for one in fixed.graph.input if one.name not in {w.name for w in fixed.graph.initializer})
     for side, length in zip(taken.type.tensor_type.shape.dim, (1, *its.shape()), strict=True):
         side.dim_value = length
-    inferred = shape_inference.infer_shapes(fixed, data_prop=True).graph
+    try:
+        inferred = shape_inference.infer_shapes(fixed, data_prop=True).graph
+    except shape_inference.InferenceError:  # of a runtime's own operators; then nothing is counted
+        inferred = fixed.graph
     shapes, sizes = {}, {}
     for value in (*inferred.value_info, *inferred.input, *inferred.output):
         tensor = value.type.tensor_type

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from harness.data.store import Store
 from harness.errors import MachineError, SubmissionError
 from harness.formats import FORMATS, FormatName, Input, declared
-from harness.lab.counts import COUNTED, checked_macs, counted
+from harness.lab.counts import COUNTED, checked_macs, counted, parameters
 from harness.lab.export import opened
 from harness.lab.graphs import COUNTED as COUNTED_OF_FILES
 from harness.lab.graphs import Graph, Ran
 from harness.lab.layers import activation_bytes, module_layers, program_layers
 from harness.lab.layers_onnx import onnx_graph, onnx_layers
 from harness.lab.layers_openvino import openvino_graph, openvino_layers
+from harness.lab.networks import refuse_unfit
 from harness.nets.preprocess import batch
 from harness.record import Package
 from harness.submission import Manifest, unmet_of
@@ -64,15 +65,18 @@ class Subject(NamedTuple):
 
 def subject(order: Order, manifest: Manifest) -> Subject:
     """The package as it is timed; the current folder is its staged copy. Raises SubmissionError, MachineError."""
+    if manifest.model is None and not (order.package / "model.py").is_file():
+        return _opaque(order, "no model.py")
+    if manifest.model is None and manifest.recipe is None and manifest.input is None:
+        return _opaque(order, "neither a recipe nor [input], which say what its network takes")
     if manifest.model is None:
-        own = (order.package / "model.py").is_file()
-        return _network(order, manifest) if own else _opaque(order)
+        return _network(order, manifest)
     return _network(order, manifest) if FORMATS[manifest.model.format].architecture else _finished(order, manifest)
 
 
-def _opaque(order: Order) -> Subject:
+def _opaque(order: Order, why: str) -> Subject:
     """A predict.py without a network that can be looked into."""
-    note = "no model.py: its predict is timed as a whole, nothing in it is counted"
+    note = f"{why}: its predict is timed as a whole, nothing in it is counted"
     numbers = order.described.parameters
     known = {"parameters": numbers} if isinstance(numbers, int) else {}
     found = Found({"size": None, "notes": (note,), **known})
@@ -83,6 +87,7 @@ def _network(order: Order, manifest: Manifest) -> Subject:
     """A network of torch: of model.py, a table, torchvision or timm."""
     source = opened(order.package, order.store)
     net, its, notes = source.net, source.input, []
+    refuse_unfit(net, order.package.name, its, len(order.store.manifest.classes))
     own = manifest.model is None
     if own and manifest.recipe is not None:  # what `harness train` made it for
         side = its.sides()[0]
@@ -103,21 +108,33 @@ def _network(order: Order, manifest: Manifest) -> Subject:
         return net(pixels).argmax(1).tolist()
 
     def finish(pictures: Sequence[torch.Tensor]) -> Found:
-        found = counted(net, pictures[0])
-        fields = {
+        fields, by_module = _counts(net, pictures[0])
+        fields |= {
             "size": its.sides(),
-            "parameters": found.parameters,
-            "macs": found.macs,
-            "counted": COUNTED,
-            "not_counted": found.not_counted,
-            "cross_check": checked_macs(net, pictures[0]),
             "weight_bytes": _bytes_of(net),
             "activation_bytes": activation_bytes(net, pictures[0]),
             "notes": tuple(notes),
         }
-        return Found(fields, module_layers(net, pictures, found.by_module))
+        return Found(fields, module_layers(net, pictures, by_module))
 
     return Subject(_torch_runtime(), prepare, run, _predict(order.staged) if own else None, finish)
+
+
+def _counts(net: torch.nn.Module, picture: torch.Tensor) -> tuple[dict[str, Any], dict[str, int]]:
+    """Fields, and multiply-adds by module; where fvcore cannot trace a network there are none, and it is said."""
+    try:
+        found = counted(net, picture)
+    except Exception as error:  # noqa: BLE001 (whatever tracing a stranger's network raises)
+        why = f"fvcore cannot trace it: {' '.join(str(error).split())[:200] or type(error).__name__}"
+        return {"parameters": parameters(net), "counted": why}, {}
+    fields = {
+        "parameters": found.parameters,
+        "macs": found.macs,
+        "counted": COUNTED,
+        "not_counted": found.not_counted,
+        "cross_check": checked_macs(net, picture),
+    }
+    return fields, found.by_module
 
 
 def _finished(order: Order, manifest: Manifest) -> Subject:
@@ -242,4 +259,13 @@ def _predict(staged: Path) -> Callable[[Crop], object]:
             file = getattr(sys.modules[name], "__file__", None)
             if file and Path(file).is_relative_to(staged):
                 del sys.modules[name]
-    return lambda crop: packages.labels_of(predict([crop]), 1)
+
+    def answer(crop: Crop) -> object:
+        try:
+            return packages.labels_of(predict([crop]), 1)
+        except Failed:
+            raise
+        except Exception as error:
+            raise SubmissionError(f"predict.py: {packages.last_line(error)}", kind="predict") from error
+
+    return answer

@@ -19,7 +19,7 @@ def profile_text(profile: Profile) -> str:
         lines += ["", *_table(profile)]
     for note in profile.notes:
         lines += field("note", clean(note))
-    return "\n".join([*lines, "", *wrap(advice(profile), WIDTH)]) + "\n"
+    return "\n".join([*lines, "", *wrap(clean(advice(profile), 1000), WIDTH)]) + "\n"
 
 
 def _title(profile: Profile) -> str:

@@ -34,7 +34,7 @@ def profile_svg(profile: Profile) -> bytes:
     }
     chart: dict[str, Any] = {
         "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
-        "title": {"text": about, "subtitle": wrap(advice(profile), _LETTERS), "anchor": "start"},
+        "title": {"text": about, "subtitle": wrap(clean(advice(profile), 1000), _LETTERS), "anchor": "start"},
         "width": 460,
         "height": {"step": _BAR},
         "padding": 8,
