@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import paths, records, rules
+from harness import paths, profiles, records, rules
 from harness.cli.pages import differing
 from harness.derive import derive
 from harness.report.against import same_run
@@ -28,3 +28,12 @@ def test_the_committed_boards_are_those_of_the_committed_records() -> None:
     assert problems == ()
     assert len(found) == len(RECORDS)
     assert differing(ROOT, RULES, found) == [], "write them again with `harness leaderboard --write`"
+
+
+def test_the_committed_profiles_are_of_committed_entries() -> None:
+    found, problems = profiles.read_all(FOLDER / "profiles")
+    assert problems == ()
+    entries = {record.submission.digest: record.submission.name for record in map(records.read, RECORDS)}
+    assert {digest: its.name for digest, its in found.items()}.items() <= entries.items()
+    macs = {its.name: its.macs for its in found.values()}
+    assert macs["mbv3_cut"] == macs["mbv3_cut_onnx"] == macs["mbv3_cut_int8"] == 342_845_424

@@ -36,15 +36,11 @@ class Graph(NamedTuple):
 
 
 class Ran(NamedTuple):
-    """Layers in the order in which they ran, and what a run takes beside them.
-
-    A stalled run stalls in a layer, so that what is beside them is taken run by run where the layers' runtime can tell
-    it, else from the best time of each.
-    """
+    """Layers in the order in which they ran, and what a run takes beside them."""
 
     layers: tuple[Layer, ...]
-    between_ms: float | None = None  # median
-    least_ms: float = 0.0  # each layer's best time, together; of torch, whose profiler slows what is between them
+    between_ms: float = 0.0  # median of what each run took beyond its layers: a run that stalls, stalls in a layer
+    least_ms: float | None = None  # each layer's best time, together; of torch, whose profiler slows what is between
 
 
 def graph(operators: Sequence[Operator], weight_bytes: int, activation_bytes: int | None) -> Graph:

@@ -34,7 +34,7 @@ def module_layers(net: nn.Module, pictures: Sequence[Tensor], macs: dict[str, in
     names = {module: name for name, module in net.named_modules()}
     moved = _moved(net, names, pictures[0])
     with _marked(names):
-        times = _timed(net, pictures)
+        times, between = _timed(net, pictures)
     modules = dict(net.named_modules())
     layers = tuple(
         Layer(
@@ -47,7 +47,7 @@ def module_layers(net: nn.Module, pictures: Sequence[Tensor], macs: dict[str, in
         )
         for name, runs in times.items()
     )
-    return Ran(layers, least_ms=sum(map(min, times.values())))
+    return Ran(layers, between, sum(map(min, times.values())))
 
 
 def program_layers(program: "torch.export.ExportedProgram", pictures: Sequence[Tensor]) -> Ran:
@@ -56,13 +56,13 @@ def program_layers(program: "torch.export.ExportedProgram", pictures: Sequence[T
     with torch.inference_mode():
         node.run(pictures[0])
     seen, node.count = dict(node.seen), False
-    times = _timed(node.run, pictures)
+    times, between = _timed(node.run, pictures)
     layers = tuple(
         Layer(name=name, kind=seen[name][0], ms=median(runs), macs=seen[name][1], bytes_moved=seen[name][2])
         for name, runs in times.items()
         if name in seen
     )
-    return Ran(layers, least_ms=sum(map(min, times.values())))
+    return Ran(layers, between, sum(map(min, times.values())))
 
 
 def kind(module: nn.Module) -> str:
@@ -164,21 +164,25 @@ def _run(net: Callable[[Tensor], object], picture: Tensor) -> None:
         net(picture)
 
 
-def _timed(net: Callable[[Tensor], object], pictures: Sequence[Tensor]) -> dict[str, list[float]]:
-    """ms of the operators that each mark calls itself, one number a run, in the order of the first run."""
+def _timed(net: Callable[[Tensor], object], pictures: Sequence[Tensor]) -> tuple[dict[str, list[float]], float]:
+    """ms of the operators that each mark calls itself, one number a run, in the order of the first run; and the median
+    of what a run took beyond them, the profiler's own time included.
+    """
     os.environ.setdefault(*_QUIET)
     _run(net, pictures[0])  # warm
     with profile(activities=[ProfilerActivity.CPU], acc_events=True) as profiler:
         for picture in pictures:
             _run(net, picture)
     found: dict[str, list[float]] = defaultdict(list)
+    between = []
     for event in profiler.events() or ():
         if event.name == _MARK + _MARK:
             its: dict[str, float] = defaultdict(float)
             _gather(event, its)
             for name, us in its.items():
                 found[name].append(us / 1e3)
-    return dict(found)
+            between.append((event.cpu_time_total - sum(its.values())) / 1e3)
+    return dict(found), median(between)
 
 
 def _gather(event: Any, its: dict[str, float]) -> None:

@@ -4,6 +4,7 @@ Times are medians over validation crops, one crop at a time, by the road that th
 """
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from statistics import median
 from time import perf_counter_ns
@@ -23,6 +24,7 @@ from harness.staging import read_manifest
 from harness.submission import check_requirements
 from harness.worker.package import Failed
 
+_BUSY = 1.0  # tasks a core; the profile itself adds its threads only as it goes
 _WARM = 3  # crops before those that are timed
 
 Progress = Callable[[int, int], None]  # (done, of)
@@ -37,6 +39,7 @@ def profile(order: Order, progress: Progress) -> Profile:
     manifest = read_manifest(order.package)
     check_requirements(manifest)
     crops = _crops(order)
+    busy = _busy(os.getloadavg()[0], len(os.sched_getaffinity(0)))
     with _threads(order.threads), contextlib.chdir(order.staged):
         keep_pages()  # as the worker does
         its = subject(order, manifest)
@@ -64,7 +67,7 @@ def profile(order: Order, progress: Progress) -> Profile:
         roof=top,
         layers=floored(layers, top),
         between_ms=between,
-        **found.fields,
+        **{**found.fields, "notes": (*found.fields.get("notes", ()), *busy)},
     )
 
 
@@ -113,13 +116,27 @@ def _median(times: Sequence[float]) -> float | None:
 
 
 def _fitted(ran: Ran, network: Sequence[float]) -> tuple[tuple[Layer, ...], float]:
-    """Layers and what is between them, in ms: their shares, as the profiler saw them, of the time without it."""
+    """Layers and what is between them, in ms: their shares, as the profiler saw them, of the time without it.
+
+    Of torch there are two times between the layers, each too long: one has the profiler in it, the other a busy
+    machine's stalls. The shorter one counts.
+    """
     together = sum(layer.ms for layer in ran.layers)
     if not network or not together:
         return ran.layers, 0.0
-    between = max(min(network) - ran.least_ms, 0.0) if ran.between_ms is None else ran.between_ms
+    between = ran.between_ms if ran.least_ms is None else min(ran.between_ms, min(network) - ran.least_ms)
+    between = max(between, 0.0)
     share = median(network) / (together + between)
     return tuple(msgspec.structs.replace(layer, ms=layer.ms * share) for layer in ran.layers), between * share
+
+
+def _busy(load: float, cores: int) -> tuple[str, ...]:
+    """What is to be said of a machine that others use; `load`: tasks that wanted a core in the last minute.
+
+    >>> _busy(0.4, 2), _busy(16.3, 2)
+    ((), ('the machine is busy (load 16.3 on 2 cores): times say little',))
+    """
+    return (f"the machine is busy (load {load:.1f} on {cores} cores): times say little",) * (load > _BUSY * cores)
 
 
 @contextlib.contextmanager
