@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import paths, records, rules
+from harness import paths, profiles, records, rules
 from harness.cli.pages import differing
 from harness.data.weights import read_info
 from harness.derive import derive
@@ -51,3 +51,12 @@ def test_what_a_bundled_package_runs_with_is_committed() -> None:
         check=True,
     )
     assert missing.stdout == "", "git ignores it: a clone would not have it"
+
+
+def test_the_committed_profiles_are_of_committed_entries() -> None:
+    found, problems = profiles.read_all(FOLDER / "profiles")
+    assert problems == ()
+    entries = {record.submission.digest: record.submission.name for record in map(records.read, RECORDS)}
+    assert {digest: its.name for digest, its in found.items()}.items() <= entries.items()
+    macs = {its.name: its.macs for its in found.values()}
+    assert macs["mbv3_cut"] == macs["mbv3_cut_onnx"] == macs["mbv3_cut_int8"] == 342_845_424

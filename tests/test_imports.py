@@ -11,7 +11,7 @@ from tests.conftest import ROOT
 PURE = (
     *("errors", "score", "metrics", "stats", "rules", "raw", "record", "outside", "sentence", "timed", "derive"),
     *("checkup", "gate"),
-    *("student", "submission", "wire", "paths", "halves", "audit", "decisions", "formats"),
+    *("student", "submission", "wire", "paths", "halves", "audit", "decisions", "formats", "profile"),
 )
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
@@ -45,6 +45,8 @@ ALLOWED: dict[str, set[str]] = {
     "checkup": {"record", "stats"},
     "gate": {"errors", "record", "stats"},
     "formats": set(),
+    "profile": {"errors", "raw"},
+    "profiles": {"atomic", "errors", "profile"},
     "submission": {"errors", "formats", "wire"},
     "scaffold": {"atomic", "errors", "formats", "submission"},
     "starts": {"data", "errors", "lab", "paths"},  # as submissions do
@@ -61,7 +63,7 @@ ALLOWED: dict[str, set[str]] = {
     "judge": {*PURE, "sandbox", "scratch"},
     "nets": {"errors", "formats"},
     "lab": {*PURE, "atomic", "data", "nets", "scratch", "staging", "worker"},
-    "cli": {*PURE, "lab", "scaffold", "staging", "records", "report", "data", "judge"},
+    "cli": {*PURE, "lab", "scaffold", "staging", "records", "profiles", "report", "data", "judge"},
 }
 BANNED = {
     "judge": {"torch", "torchvision", "pickle", "cloudpickle", "joblib", "multiprocessing", "safetensors"},

@@ -20,6 +20,7 @@ from harness.cli import (
     packages,
     predicting,
     preparing,
+    profiling,
     reporting,
     training,
     verifying,
@@ -38,6 +39,7 @@ app.command("evaluate")(judging.evaluate)
 app.command("train")(training.train)
 app.command("export")(exporting.export)
 app.command("predict")(predicting.predict)
+app.command("profile")(profiling.profile)
 app.add_typer(doctor.app, name="doctor")
 app.command("duel")(dueling.duel)
 app.command("compare")(verifying.compare)

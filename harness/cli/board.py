@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.project import BOARDS, LOCAL, PUBLISHED, data_folder, note, read_rules
+from harness.cli.project import BOARDS, LOCAL, PUBLISHED, data_folder, note, profiled, read_rules
 
 if TYPE_CHECKING:
     from harness.record import Record
@@ -59,7 +59,7 @@ def leaderboard(
     decided = standing(records.read_decisions(root / BOARDS))
     published, local = (_read(root / folder, rules, private) for folder in (PUBLISHED, LOCAL))
     its_own = {record.digest for record in local.values()}
-    every = rank.boards([*published.values(), *local.values()], rules, its_own, decided)
+    every = profiled(root, rank.boards([*published.values(), *local.values()], rules, its_own, decided))
     _print(_chosen(root, every, data), form, rules if plot else None)
     if write:
         from harness.cli.pages import write_all

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli.project import BOARDS, note
+from harness.cli.project import BOARDS, note, profiled
 
 if TYPE_CHECKING:
     from harness.record import Record
@@ -44,7 +44,7 @@ def _made(
     from harness.report.page.files import page_files
 
     decided = standing(records.read_decisions(root / BOARDS))
-    boards = rank.boards(published.values(), rules, decided=decided)
+    boards = profiled(root, rank.boards(published.values(), rules, decided=decided))
     shown = traces(published, boards, rules)
     return boards, page_files(boards, published.values(), rules, shown, former)
 

@@ -68,12 +68,12 @@ def predict(
     print(f"{out}: {len(rows)} photos{weights}{left_out}")
 
 
-def check_writable(out: Path) -> None:
+def check_writable(out: Path, option: str = "--out") -> None:
     """Said before the work, not after it. Raises UsageError."""
     from harness.errors import UsageError
 
     if (out.exists() and not out.is_file()) or not out.parent.is_dir() or not os.access(out.parent, os.W_OK):
-        raise UsageError(f"--out: expected a plain file in a folder that can be written, got {out}")
+        raise UsageError(f"{option}: expected a plain file in a folder that can be written, got {out}")
 
 
 def _target(root: Path, package: Path, data: str | None) -> "Target":

@@ -2,17 +2,22 @@
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.errors import DataError, UsageError
 from harness.paths import RULES, resolve
 from harness.report.clean import clean
 from harness.rules import Rules, parse
 
+if TYPE_CHECKING:
+    from harness.report.board import Board
+
 BOARDS = Path("leaderboard")
 LOCAL = BOARDS / "local"
 PUBLISHED = BOARDS / "records"
+PROFILES = BOARDS / "profiles"  # by `harness profile --publish`
 DUELS = LOCAL / "duels"
 CHECKUPS = LOCAL / "checkups"  # this machine's, by `harness doctor`
 
@@ -43,6 +48,17 @@ def new_data_folder(root: Path, name: str) -> Path:
     if not name or Path(name).name != name or name.startswith("."):
         raise UsageError(f"--name: expected a plain name, got {name!r}")
     return root / "data" / name
+
+
+def profiled(root: Path, boards: "Iterable[Board]") -> "tuple[Board, ...]":
+    """The boards with what published profiles say of their entries; a file that is none is named and skipped."""
+    from harness import profiles
+    from harness.report.profiled import with_profiles
+
+    found, problems = profiles.read_all(root / PROFILES)
+    for problem in problems:
+        note(f"harness: skipped: {problem}")
+    return with_profiles(boards, found)
 
 
 def note(text: str) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.project import BOARDS, LOCAL, PUBLISHED, counting, data_folder, note, read_rules
+from harness.cli.project import BOARDS, LOCAL, PUBLISHED, counting, data_folder, note, profiled, read_rules
 
 if TYPE_CHECKING:
     from harness.record import Record
@@ -59,7 +59,7 @@ def _page(root: Path, rules: "Rules", one: "tuple[Path, Record]", mistakes: "She
             note(f"harness: skipped: {problem}")
     others = [its for its in found.values() if its.submission.digest != record.submission.digest]
     decided = standing(records.read_decisions(root / BOARDS))
-    boards = rank.boards([record, *others], rules, decided=decided)
+    boards = profiled(root, rank.boards([record, *others], rules, decided=decided))
     board = next(its for its in boards if any(record.digest in row.records for row in its.rows))
     shown = view((board,), found.values(), rules, traces({path: record}, (board,), rules))
     said = verdict(record, rules, board) if record.result is not None else None

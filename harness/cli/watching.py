@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from harness.cli.project import BOARDS, LOCAL, PUBLISHED, note
+from harness.cli.project import BOARDS, LOCAL, PROFILES, PUBLISHED, note, profiled
 
 if TYPE_CHECKING:
     from harness.rules import Rules
@@ -75,7 +75,7 @@ def server_of(served: Callable[[], Served], port: int) -> http.server.ThreadingH
 
 def _seen(root: Path) -> tuple[tuple[str, int], ...]:
     """What the page is made of: names and times of change. Records are added whole, under a name that is new."""
-    folders = [root / folder for folder in (PUBLISHED, LOCAL, BOARDS)]
+    folders = [root / folder for folder in (PUBLISHED, LOCAL, BOARDS, PROFILES)]
     paths = sorted(path for folder in folders if folder.is_dir() for path in folder.glob("*.json"))
     return tuple((str(path), path.stat().st_mtime_ns) for path in paths if path.exists())
 
@@ -92,6 +92,6 @@ def _page(root: Path, rules: "Rules") -> bytes:
     local, _ = records.read_paths(root / LOCAL)
     read = published | local
     decided = standing(records.read_decisions(root / BOARDS))
-    boards = rank.boards(read.values(), rules, {record.digest for record in local.values()}, decided)
+    boards = profiled(root, rank.boards(read.values(), rules, {record.digest for record in local.values()}, decided))
     shown = view(boards, read.values(), rules, traces(read, boards, rules))
     return page(shown, library(), watched=True).encode()

@@ -31,3 +31,20 @@ def ends(interval: Interval, form: str) -> str:
     if interval.low is None or interval.high is None:
         return "no interval from one pass"
     return f"{interval.low:{form}} to {interval.high:{form}}"
+
+
+def count(value: int | None) -> str:
+    """Like "295 k" or "4.21 M".
+
+    >>> count(294_854), count(4_210_000), count(12), count(None)
+    ('295 k', '4.21 M', '12', '')
+    """
+    for unit, name in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value is not None and value >= unit:
+            return f"{value / unit:.3g} {name}"
+    return "" if value is None else str(value)
+
+
+def size(value: int | None) -> str:
+    """Bytes, like "1.2 MB"."""
+    return "" if value is None else f"{value / 1e6:.1f} MB" if value >= 100_000 else f"{value / 1e3:.0f} kB"

@@ -13,7 +13,7 @@ INDEX = "README.md"
 PAGE = "index.html"
 FORMS = ("md", "csv", "json")  # of each board's files
 PICTURES = ("svg", "png")  # drawn by harness/report/page
-RESERVED = ("records", "local", "private")  # folders of the leaderboard that hold records, never boards
+RESERVED = ("records", "local", "private", "profiles")  # folders of the leaderboard that never hold boards
 _USUAL_ISOLATION = "bwrap"  # left out of a file's name
 
 

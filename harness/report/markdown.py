@@ -7,15 +7,18 @@ from collections.abc import Iterable, Sequence
 from harness.record import Latency
 from harness.report.board import Board, Reference, Row
 from harness.report.clean import clean
+from harness.report.fields import count
 from harness.report.text import explanations, of_half, ranks, span, with_references
 from harness.stats import Interval
 
 _HEAD = (
     *("rank", "reruns", "photos", "submission", "authors"),
     *("score", "rerun", "other photos", "time ratio", "95 %", "F1", "95 %"),
-    *("p50 ms", "p90 ms", "p95 ms", "p99 ms", "crops/s", "passes", "runs", "target", "remarks", "date", "digest"),
+    *("p50 ms", "p90 ms", "p95 ms", "p99 ms", "crops/s", "params", "MACs", "passes", "runs", "target"),
+    *("remarks", "date", "digest"),
 )
-_RIGHT = {"rank", "score", "time ratio", "F1", "p50 ms", "p90 ms", "p95 ms", "p99 ms", "crops/s", "passes", "runs"}
+_RIGHT = {"rank", "score", "time ratio", "F1", "p50 ms", "p90 ms", "p95 ms", "p99 ms", "crops/s"}
+_RIGHT |= {"params", "MACs", "passes", "runs"}
 
 
 def markdown(boards: Iterable[Board]) -> str:
@@ -65,7 +68,7 @@ def _board(board: Board) -> str:
 def _cells(line: Row | Reference, shown: dict[str, str]) -> tuple[str, ...]:
     if isinstance(line, Reference):
         numbers = (f"{line.score:.4f}", "", "", f"{line.time_ratio:.4f}", "", f"{line.f1:.4f}", "")
-        return ("", "", "", f"*{escape(line.name)}*", "", *numbers, *_latency(line.latency), *[""] * 6)
+        return ("", "", "", f"*{escape(line.name)}*", "", *numbers, *_latency(line.latency), *[""] * 8)
     package = line.submission
     remarks = [name for name, up in (("wide", line.status == "ok" and not line.steady), ("local", line.local)) if up]
     remarks += [] if package.weights_of is None else [f"weights of {escape(package.weights_of)}"]
@@ -81,6 +84,8 @@ def _cells(line: Row | Reference, shown: dict[str, str]) -> tuple[str, ...]:
         *_value(line.time_ratio),
         *_value(line.f1),
         *_latency(line.latency),
+        count(package.parameters or None),
+        count(package.macs or None),
         str(line.passes),
         str(line.runs),
         "met" if line.target_met else "",

@@ -11,8 +11,10 @@ from harness.cli.watching import Served, server_of
 from harness.record import Record
 from harness.report.page.html import page as page_of
 from harness.report.page.view import view
+from harness.report.profiled import with_profiles
 from harness.report.rank import p_better
 from harness.score import ScoreRule
+from tests.builders import make_record
 from tests.page import making
 from tests.page.conftest import Open
 from tests.page.making import RULES, board_of, data_of
@@ -60,6 +62,33 @@ def test_the_picture_is_against_parameters_or_macs_too(board_page: Any) -> None:
         assert xs == sorted(xs)
         assert ys == sorted(ys)
         assert board_page.evaluate("pareto.values.curves") == []
+
+
+def test_a_board_whose_records_know_no_multiply_adds_shows_those_of_profiles(open_page: Open, tmp_path: Path) -> None:
+    from harness.profile import Published
+
+    bare = [make_record(f"entry{number}", created_utc=f"2026-11-2{number}T08:00:00Z") for number in range(3)]
+    kept = [
+        Published(
+            digest=one.submission.digest,
+            name="",
+            parameters=10**5,
+            macs=10**6 * number,
+            size=None,
+            weight_bytes=1,
+            counted="",
+        )
+        for number, one in enumerate(bare[1:], 1)
+    ]
+    boards = with_profiles(making.made_boards(bare), {one.digest: one for one in kept})
+    path = tmp_path / "index.html"
+    path.write_text(page_of(view(boards, bare, RULES), making.library()), encoding="utf-8")
+    page = open_page(path)
+    page.select_option("#axis", "macs")
+    page.wait_for_function("pareto.view !== null && pareto.drawn.includes('macs')")
+    assert sorted(page.evaluate("pareto.values.points.map((one) => one.x)")) == [10**6, 2 * 10**6]
+    heads = page.locator(".board:not([hidden]) .ranked thead th").all_inner_texts()
+    assert {"params", "MACs"} <= {head.strip() for head in heads}
 
 
 def test_a_column_sorts_by_keyboard(board_page: Any) -> None:

@@ -13,6 +13,7 @@ import msgspec
 import vl_convert
 from markupsafe import Markup
 
+from harness.report.fields import count, size
 from harness.report.files import MARKER
 from harness.report.page.picture import VERSION, chart
 from harness.report.page.shown import Entry, Line, Numbers, Shown, View
@@ -117,7 +118,7 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.FunctionLoader(_asset), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.globals |= {"spans": _spans, "ordered": _ordered}
-    environment.filters |= {"number": _number, "count": _count, "size": _size, "whisker": _whisker, "logs": _logs}
+    environment.filters |= {"number": _number, "count": count, "size": size, "whisker": _whisker, "logs": _logs}
     return environment
 
 
@@ -167,23 +168,6 @@ def _score(line: Entry | Line) -> float:
 
 def _number(value: float | None, digits: int = 4) -> str:
     return "" if value is None else f"{value:.{digits}f}"
-
-
-def _count(value: int | None) -> str:
-    """Like "294 k" or "4.21 M".
-
-    >>> _count(294_854), _count(4_210_000), _count(12), _count(None)
-    ('295 k', '4.21 M', '12', '')
-    """
-    for unit, name in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value is not None and value >= unit:
-            return f"{value / unit:.3g} {name}"
-    return "" if value is None else str(value)
-
-
-def _size(value: int | None) -> str:
-    """Bytes, like "1.2 MB"."""
-    return "" if value is None else f"{value / 1e6:.1f} MB" if value >= 100_000 else f"{value / 1e3:.0f} kB"
 
 
 def _logs(ends: Numbers | None) -> Numbers | None:
