@@ -14,7 +14,7 @@ import vl_convert
 from markupsafe import Markup
 
 from harness.report.files import MARKER
-from harness.report.page.picture import VERSION, chart
+from harness.report.page.picture import VERSION, chart, names
 from harness.report.page.shown import Entry, Line, Numbers, Shown, View
 
 _SCRIPTS = ("state.js", "figures.js", "table.js", "picture.js", "charts.js", "entry.js", "main.js")  # in this order
@@ -66,7 +66,7 @@ def page(view: View, library: str, watched: bool = False) -> str:
         # Markup: written by us, or escaped by `embedded`; everything else is escaped by the template.
         style=Markup(_asset("page.css")),
         data=Markup(embedded(msgspec.structs.replace(view, mistakes=None))),
-        chart=Markup(embedded(chart())),
+        chart=Markup(embedded({"chart": chart(), "names": names()})),
         library=Markup(library),
         scripts=Markup(scripts),
     )

@@ -49,6 +49,7 @@ function rerank(board) {
   return now;
 }
 
+const wordsOf = (text) => text.toLowerCase().split(/\s+/).filter(Boolean);
 // Whether the reader should see an entry under the filters.
 function passes(entry, words, wanted) {
   const flagged = (entry.flags ?? []).length > 0;
@@ -145,7 +146,7 @@ addEventListener("beforeprint", () => { for (const table of tables.keys()) if (!
 // Brings a board's tables in line with the state.
 function showTables(board, section) {
   const now = rerank(board);
-  const words = state.q.toLowerCase().split(/\s+/).filter(Boolean);
+  const words = wordsOf(state.q);
   const wanted = Object.hasOwn(COLUMNS, state.sort) ? state.sort : now.changed ? "score" : "";
   const descending = state.dir ? state.dir === "down" : DESCENDING.has(wanted);
   let [shown, all] = [0, 0];
