@@ -9,13 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from harness.record import ClassResult, Record
+from harness.record import ClassResult, Record, Usage
 from harness.report.board import Board
 from harness.report.page.html import library, page
 from harness.report.page.trace import Trace, trace
 from harness.report.page.view import view
 from harness.report.rank import boards
-from tests.builders import CLASSES, make_failed, make_package, make_raw, make_record, make_result, make_rules
+from tests.builders import (
+    CLASSES,
+    make_data,
+    make_failed,
+    make_latency,
+    make_package,
+    make_raw,
+    make_record,
+    make_result,
+    make_rules,
+)
 
 RULES = make_rules()
 _LIBRARY: list[str] = []
@@ -45,6 +55,20 @@ def make_entries(count: int, seed: int = 0) -> list[Record]:
         )
         found.append(make_record(submission=package, result=result))
     return found
+
+
+def make_batches(count: int, data: str = "batches") -> list[Record]:
+    """Records of the batch scenario, with what each side took."""
+    sizes = [2**number for number in range(count)]
+    taken = [Usage(size, 32, 200 + size, 300) for size in sizes]
+    results = [
+        make_result([-0.1 * number] * 3, usage=usage, submission_latency=make_latency(4.0 / size))
+        for number, (size, usage) in enumerate(zip(sizes, taken, strict=True))
+    ]
+    return [
+        make_record(f"batch{size}", result=result, scenario="batch", data=make_data(data))
+        for size, result in zip(sizes, results, strict=True)
+    ]
 
 
 def make_classes(f1: float) -> tuple[ClassResult, ...]:

@@ -14,7 +14,9 @@ from harness.report.page.picture import named
 from harness.report.page.view import view
 from harness.report.pareto import curves, domains, left_out, near, points_of
 from harness.report.rank import p_better
+from harness.report.verdict import verdict
 from harness.score import ScoreRule
+from tests.builders import make_data, make_failed
 from tests.page import making
 from tests.page.conftest import Open
 from tests.page.making import RULES, board_of, cells, data_of
@@ -78,12 +80,40 @@ def test_an_entry_has_its_run_its_classes_and_its_machine(board_page: Any) -> No
     board_page.wait_for_selector("#entry .card .plot svg")
     heads = board_page.locator("#entry h3").all_inner_texts()
     assert heads == [
-        *("Latency", "Answered within", "Along the run", "Passes", "Confusion matrix", "Classes"),
-        *("Against another entry", "History", "Machine and versions"),
+        *(
+            "Verdict on the newest run",
+            "Against another entry",
+            "Latency",
+            "Answered within",
+            "Along the run",
+            "Passes",
+            "Confusion matrix",
+            "Classes",
+        ),
+        *("History", "Machine and versions"),
     ]
     assert board_page.locator("#entry .plot svg").count() == 4
     board_page.click(".back")
     assert board_page.locator("#entry").is_hidden()
+
+
+def test_an_entry_shows_its_verdict_and_what_it_took(open_page: Open, tmp_path: Path) -> None:
+    broken = make_failed("broken", message="no <b>weights</b>", data=make_data("batches"), scenario="batch")
+    records = [*making.make_batches(2), broken]
+    path = making.write_page(tmp_path, records)
+    (board,) = data_of(path.read_text())["boards"]
+    page = open_page(path, f"#entry={board['entries'][0]['id']}")
+    (made,) = making.made_boards(records)
+    (record,) = [one for one in records if one.digest in made.rows[0].records]
+    assert page.text_content("#entry .verdict") == verdict(record, RULES, made)
+    tiles = page.locator("#entry .tile").all_inner_texts()
+    (memory,) = [text.split("\n") for text in tiles if text.startswith("memory")]
+    assert memory[1:] == ["202 MiB", "at most; baseline 300 MiB"]
+    (speed,) = [text.split("\n") for text in tiles if text.startswith("crops/s")]
+    assert speed[1:] == ["500", "2 a request; baseline 200, 32 a request"]
+    assert not [text for text in tiles if text.startswith("p50")]
+    page.evaluate("(id) => change({ entry: id })", board["entries"][-1]["id"])
+    assert page.text_content("#entry .verdict") == "submission: raised: no <b>weights</b>"
 
 
 def test_p_better_is_that_of_the_command_line(board_page: Any, records: list[Record]) -> None:
