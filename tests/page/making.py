@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
+from harness.derive import PHOTO_DRAWS
 from harness.record import ClassResult, Record, Usage
 from harness.report.board import Board
 from harness.report.page.html import library, page
@@ -44,7 +46,11 @@ def make_entries(count: int, seed: int = 0) -> list[Record]:
         f1 = float(np.clip(0.74 + 0.06 * math.log(ratio + 0.3) + rng.normal(0, 0.03), 0.2, 0.95))
         f1 = 0.4 if number % 10 == 9 else f1
         logs = rng.normal(math.log(ratio), 0.01, 5).tolist()
-        result = make_result(logs, f1, 0.75, classes=make_classes(f1), flags=("noisy",) if number % 15 == 7 else ())
+        drawn = np.clip(f1 + rng.normal(0.0, 0.02, PHOTO_DRAWS), 0, 1).tolist()
+        others = np.clip(0.75 + np.linspace(-0.05, 0.05, PHOTO_DRAWS), 0, 1).tolist()
+        flags = ("noisy",) if number % 15 == 7 else ()
+        result = make_result(logs, f1, 0.75, classes=make_classes(f1), flags=flags)
+        result = msgspec.structs.replace(result, drawn_f1=tuple(drawn), drawn_baseline_f1=tuple(others))
         package = make_package(
             name,
             authors=f"team {number % 7}",
