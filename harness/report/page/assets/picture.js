@@ -112,13 +112,14 @@ function ticksOf([left, right]) {
 
 // What the picture shows: entries that the reader chose to see, by kind and by text.
 function valuesOf(board, axis) {
-  const chosen = pointsOf(board, axis).filter((point) => passes(entryOf(board, point.id), [], state.show));
+  const entries = new Map(board.entries.map((entry) => [entry.id, entry]));
+  const chosen = pointsOf(board, axis).filter((point) => passes(entries.get(point.id), [], state.show));
   const lines = axis === "ratio" ? board.lines.map(({ name, ratio: x, f1: y }) => ({ name: brief(name), x, y })) : [];
   const [points, far] = near(chosen, lines);
   if (!points.length) return { points, far, lines };
   const domains = domainsOf([...points, ...lines]); // of all texts: the picture holds still while one types
   const words = wordsOf(state.q);
-  const seen = points.filter((point) => passes(entryOf(board, point.id), words, ""));
+  const seen = points.filter((point) => passes(entries.get(point.id), words, ""));
   const target = lines.find((line) => line.name === "target");
   const numbers = axis === "ratio" && board.present && board.baseline_f1 !== null ? curvesOf(board, domains, weights()) : [];
   return {
@@ -135,6 +136,9 @@ const DATA = ["points", "lines", "region", "curves", "front", "active", "names"]
 function showPicture(board) {
   const place = $("#pareto");
   const axis = Object.hasOwn(AXES, state.x) ? state.x : "ratio";
+  const { wt, wf, k } = weights();
+  const asked = [board.id, axis, innerWidth < 720, state.show, state.q, wt, wf, k].join(" ");
+  if (pareto?.asked === asked && place.firstElementChild) return; // sorting changes nothing here
   const values = valuesOf(board, axis);
   const { domains, far } = values;
   const drawn = `${board.id} ${axis} ${innerWidth < 720} ${domains}`;
@@ -147,11 +151,9 @@ function showPicture(board) {
     return;
   }
   if (pareto?.drawn === drawn && place.firstElementChild) {
-    const before = pareto.values;
-    pareto.values = values;
+    Object.assign(pareto, { values, asked });
     if (pareto.view) {
-      for (const name of DATA)
-        if (JSON.stringify(before[name]) !== JSON.stringify(values[name])) pareto.view.data(name, values[name]);
+      for (const name of DATA) pareto.view.data(name, values[name]);
       pareto.view.run();
     }
     return;
@@ -163,7 +165,7 @@ function showPicture(board) {
   x.title = AXES[axis].title;
   x.axis = { values: ticksOf(domains[0]), format: axis === "ratio" ? "~r" : "~s" };
   spec.height = innerWidth < 720 ? 300 : 360;
-  const its = { drawn, values, view: null, board };
+  const its = { drawn, asked, values, view: null, board };
   pareto = its;
   place.textContent = "";
   const patch = (vega) => {

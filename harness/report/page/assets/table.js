@@ -39,9 +39,14 @@ function errorOf(entry, board, { wt, wf, k }) {
 // Best ranks of entries: 1 and as many as are better beyond what a rerun changes; as in stats.py, all pairs together.
 function placesOf(entries, board, now) {
   const values = entries.map((entry) => entry.now[0]);
-  const wide = entries.map((entry) => (errorOf(entry, board, now) ?? Infinity) * (entry.widening ?? 1));
   const critical = board.critical ?? 1;
-  return values.map((value, i) => 1 + values.filter((other, j) => other + critical * Math.hypot(wide[i], wide[j]) < value).length);
+  const squares = entries.map((entry) => ((errorOf(entry, board, now) ?? Infinity) * (entry.widening ?? 1) * critical) ** 2);
+  return values.map((value, i) => {
+    let better = 0;
+    for (let j = 0; j < values.length; j++) // a thousand entries are a million pairs at each step of a slider
+      if (value > values[j] && (value - values[j]) ** 2 > squares[i] + squares[j]) better++;
+    return 1 + better;
+  });
 }
 
 // Scores and places of a board under the weights in force; the rules' own ranks where these are the rules'.
