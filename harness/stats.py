@@ -3,6 +3,7 @@
 The unit of replication is the pass, never the block or the crop: DESIGN in docs/measurement.md.
 """
 
+import functools
 import math
 from collections.abc import Iterator
 from statistics import NormalDist
@@ -251,7 +252,7 @@ def less_rows(values: Floats, errors: Floats, degrees: Ints, seed: int = 0) -> I
         yield values[start:stop, None] + critical * np.hypot(wide[start:stop, None], wide) < values
 
 
-def simultaneous_critical(errors: Floats, degrees: Ints, seed: int = 0, draws: int = 4000) -> float:
+def simultaneous_critical(errors: Floats, degrees: Ints, seed: int = 0) -> float:
     """Critical value c with P(max over pairs |z| > c) = .05 when all m entries are equally good.
 
     `errors`: (m,) standard errors of the entries' scores; `degrees`: (m,) degrees of freedom of each.
@@ -259,9 +260,13 @@ def simultaneous_critical(errors: Floats, degrees: Ints, seed: int = 0, draws: i
     squares, each error first multiplied by its `widening`. Exact (simulated) up to 64 entries; above, an
     upper bound that needs no pairs. 0 for fewer than two entries: no pairs.
     """
+    return 0.0 if errors.size < 2 else _critical(tuple(errors.tolist()), tuple(degrees.tolist()), seed)
+
+
+@functools.lru_cache(maxsize=64)  # of a board's errors it is asked twice: for its ranks, and for the page
+def _critical(its_errors: tuple[float, ...], its_degrees: tuple[int, ...], seed: int, draws: int = 4000) -> float:
+    errors, degrees = np.array(its_errors), np.array(its_degrees, dtype=np.int64)
     m = errors.size
-    if m < 2:
-        return 0.0
     rng = np.random.default_rng(seed)
     widths = widening(degrees)
     largest = np.zeros(draws)

@@ -48,7 +48,6 @@ def _page(root: Path, rules: "Rules", one: "tuple[Path, Record]", mistakes: "She
     from harness.report import rank
     from harness.report.page.html import library, page
     from harness.report.page.view import alone, view
-    from harness.report.verdict import verdict
 
     path, record = one
     found: dict[str, Record] = {record.digest: record}
@@ -62,8 +61,7 @@ def _page(root: Path, rules: "Rules", one: "tuple[Path, Record]", mistakes: "She
     boards = profiled(root, rank.boards([record, *others], rules, decided=decided))
     board = next(its for its in boards if any(record.digest in row.records for row in its.rows))
     shown = view((board,), found.values(), rules, traces({path: record}, (board,), rules))
-    said = verdict(record, rules, board) if record.result is not None else None
-    return page(alone(shown, record.digest, said, mistakes), library())
+    return page(alone(shown, record.digest, mistakes), library())
 
 
 def _mistakes(root: Path, rules: "Rules", record: "Record", submission: str | None) -> "Sheet":

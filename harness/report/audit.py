@@ -23,7 +23,7 @@ def audit_lines(audit: Audit) -> list[str]:
     repeated = "not tried" if audit.repeated is None else f"{audit.repeated:.2f}x the time of its first showing"
     batch = f"{audit.batch_differs} of {audit.batch_of} answers differ from those of single crops"
     if audit.batch_failed is not None:
-        batch = f"several crops at once: {audit.batch_failed}"
+        batch = f"several crops at once: {clean(audit.batch_failed)}"
     weights = audit.zeroed_note
     if audit.zeroed_f1 is not None and audit.weighed_f1 is not None:
         weights = f"F1 {audit.zeroed_f1:.3f} without, {audit.weighed_f1:.3f} with ({audit.zeroed_note})"

@@ -46,7 +46,7 @@ def columns(text: str) -> int:
     >>> columns("abc"), columns("模型"), columns("e\u0301")
     (3, 4, 1)
     """
-    return sum(map(_character_columns, text))
+    return len(text) if text.isascii() else sum(map(_character_columns, text))
 
 
 def shorten(text: str, most: int) -> str:

@@ -26,16 +26,14 @@ def next_rank(row: Row, board: Board, rules: Rules) -> Needs | None:
     """What `row` needs for the next better rank of its board; None where it is first or not ranked."""
     if row.rank is None or row.score is None or row.f1 is None or row.time_ratio is None or board.baseline_f1 is None:
         return None
-    above = [
+    above = (
         other
-        for other in board.rows  # an erratic entry may share a better rank at a worse score
+        for other in reversed(board.rows)  # the worst first; an erratic entry may share a better rank at a worse score
         if other.rank is not None and other.rank < row.rank and other.score and other.score.value < row.score.value
-    ]
-    if not above:
+    )
+    rival = next(above, None)
+    if rival is None or rival.score is None or rival.rank is None:
         return None
-    rival = max(above, key=lambda other: (other.rank or 0, other.score.value if other.score else 0.0))
-    assert rival.score is not None
-    assert rival.rank is not None
     gap = row.score.value - rival.score.value
     return Needs(
         rank=rival.rank,

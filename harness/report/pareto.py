@@ -13,6 +13,8 @@ _MOST_CURVES, _SAMPLES = 14, 80
 _MANY_POWERS = 5  # of ten, on an axis
 _BESIDE = (0.05, 0.04)  # shares of the width and height that the number of a curve takes
 _NAME = 24  # characters
+_LEAST_WIDE, _LEAST_TALL = 0.7, 0.1  # beside ranked points that are close together: twice the time, .1 of F1
+_FEW_NAMES = 2
 
 
 def border(front: Sequence[Point], domain: Domains) -> list[Point]:
@@ -56,7 +58,6 @@ def _point(row: Row, look: str, place: int) -> Point:
         **{
             "name": short(row.submission.name),
             "rank": row.rank,
-            "label": "",
             "look": look,
             "place": place,
             "x": x.value,
@@ -94,13 +95,38 @@ def short(name: str) -> str:
     return name if len(name) <= _NAME else name[: _NAME - 1] + "…"
 
 
+def near(points: Sequence[Point], lines: Sequence[Point]) -> tuple[list[Point], list[Point]]:
+    """The points that a picture shows, and those too far off: not ranked, and by more than half of what the ranked ones
+    and the lines reach over beside these. One that is far too bad to be ranked would squeeze all others.
+    """
+    kept = [point for point in points if point["look"] != "weak"]
+    if not kept:
+        return list(points), []
+    its = [*kept, *lines]
+    xs, ys = sorted(math.log(p["x"]) for p in its), sorted(p["y"] for p in its)
+    wide, tall = max((xs[-1] - xs[0]) / 2.0, _LEAST_WIDE), max((ys[-1] - ys[0]) / 2.0, _LEAST_TALL)
+
+    def shown(point: Point) -> bool:
+        across, up = math.log(point["x"]), point["y"]
+        beside = xs[0] - wide <= across <= xs[-1] + wide and ys[0] - tall <= up <= ys[-1] + tall
+        return bool(beside or point["look"] != "weak")
+
+    return [point for point in points if shown(point)], [point for point in points if not shown(point)]
+
+
+def left_out(far: Sequence[Point]) -> str:
+    """What is said of the points too far off."""
+    its = ", ".join(point["name"] for point in far) if len(far) <= _FEW_NAMES else f"{len(far)} entries"
+    return f"far off and not shown: {its}"
+
+
 def domains(points: Sequence[Point]) -> Domains:
     """What the axes show: all points with their intervals, and a margin. Of none the neighbourhood of the baseline."""
     xs: list[float] = [p[end] for p in points for end in ("x", "low", "high") if p.get(end, 0.0) > 0.0] or [0.5, 1.0]
     ys: list[float] = [p[end] for p in points for end in ("y", "ylow", "yhigh") if end in p] or [0.0, 1.0]
     wide = max(math.log(max(xs) / min(xs)) * 0.08, 0.1)
     tall = max((max(ys) - min(ys)) * 0.08, 0.02)
-    across = (min(xs) * math.exp(-wide), max(xs) * math.exp(3.0 * wide))  # names stand at the right
+    across = (min(xs) * math.exp(-wide), max(xs) * math.exp(wide))
     return across, (max(min(ys) - tall, 0.0), min(max(ys) + tall, 1.0))
 
 

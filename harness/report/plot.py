@@ -5,7 +5,7 @@ import math
 from harness.report.board import Board
 from harness.report.clean import shorten, wrap
 from harness.report.fields import WIDTH
-from harness.report.pareto import Domains, Point, curves, domains, points_of, ticks
+from harness.report.pareto import Domains, Point, curves, domains, left_out, near, points_of, ticks
 
 _LEFT, _ROWS = 7, 18  # columns of the labels at the left, lines of the picture
 _COLUMNS = WIDTH - _LEFT - 1
@@ -17,13 +17,14 @@ Canvas = list[list[str]]
 
 def plot(board: Board, rule: tuple[float, float]) -> str:
     """F1 against time ratio (logarithmic), with both intervals. `rule`: weight of time and slope of F1."""
-    points = points_of(board)
+    every = points_of(board)
     lines: list[Point] = [
         {"name": line.name, "x": line.time_ratio, "y": line.f1, "sign": _TARGET if line.time_ratio < 1.0 else _BASELINE}
         for line in board.references
     ]
-    if not points:
+    if not every:
         return "no entry has a result to plot\n"
+    points, far = near(every, lines)
     domain = domains([*points, *lines])
     canvas: Canvas = [[" "] * _COLUMNS for _ in range(_ROWS)]
     if board.references and board.baseline_f1 is not None:
@@ -38,7 +39,8 @@ def plot(board: Board, rule: tuple[float, float]) -> str:
         _put(canvas, domain, (point["x"], point["y"]), point.get("sign", _WEAK))
     said = [f"{point['sign']} {point['name']}" for point in [*ranked[: len(_SIGNS)], *lines]]
     said += [f"{_WEAK} not ranked"] if len(ranked) < len(points) else []
-    legend = wrap("  ".join([*said, f"{_CURVE} equal score"]), WIDTH, "  ")
+    said += [f"{_CURVE} equal score", *([left_out(far)] if far else [])]
+    legend = wrap("  ".join(said), WIDTH, "  ")
     return "\n".join([*_framed(canvas, domain), "", *(shorten(line, WIDTH) for line in legend)]) + "\n"
 
 

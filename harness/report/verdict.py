@@ -3,15 +3,17 @@
 import msgspec
 
 from harness.derive import FLAGS
-from harness.record import Latency, Record, Result
+from harness.record import Failure, Latency, Record, Result
 from harness.report.audit import audit_lines
-from harness.report.board import Board
+from harness.report.board import Board, Row
 from harness.report.clean import clean, shorten
 from harness.report.fields import WIDTH, ends, field, with_ends
 from harness.report.needs import next_rank
 from harness.report.text import span
 from harness.rules import Rules
 from harness.sentence import speed
+
+_LOG_LINES = 40  # of a failed run
 
 
 def verdict(record: Record, rules: Rules, board: Board) -> str:
@@ -40,30 +42,37 @@ def verdict(record: Record, rules: Rules, board: Board) -> str:
     if result.audit is not None:
         lines += audit_lines(result.audit)
     for name in result.flags:
-        lines += field("flag", f"{name}: {FLAGS[name]}")
+        lines += field("flag", f"{clean(name, 60)}: {FLAGS.get(name, 'unknown')}")
     windows = result.windows
     if windows.dropped:
         lines += field("left out", f"{windows.dropped} of {windows.all} windows, in which others took the machine")
-    placed = _placed(record, rules, board)
-    return "\n".join([*lines, *placed, *field("so", f"{result.summary}{_rank(record, board)}{_met(result)}")])
-
-
-def _rank(record: Record, board: Board) -> str:
     row = next(row for row in board.rows if row.submission.digest == record.submission.digest)
+    so = field("so", f"{clean(result.summary, 300)}{_rank(row, board)}{_met(result)}")
+    return "\n".join([*lines, *_placed(row, rules, board), *so])
+
+
+def failed_text(failure: Failure) -> str:
+    """What is known of a run without a result: whose fault, what, and the end of what was printed."""
+    log = [] if failure.log is None else failure.log.splitlines()[-_LOG_LINES:]
+    return "\n".join(
+        [clean(f"{failure.owner}: {failure.kind}: {failure.message}"), *(f"  {clean(line)}" for line in log)]
+    )
+
+
+def _rank(row: Row, board: Board) -> str:
     if row.rank is None:
         return ""
-    of = sum(other.rank is not None for other in board.rows)
-    shared = " (shared)" if sum(other.rank == row.rank for other in board.rows) > 1 else ""
-    return f"; rank {row.rank} of {of}{shared}"
+    ranks = [other.rank for other in board.rows if other.rank is not None]
+    shared = " (shared)" if ranks.count(row.rank) > 1 else ""
+    return f"; rank {row.rank} of {len(ranks)}{shared}"
 
 
 def _met(result: Result) -> str:
     return ", target met" if result.target_met else ""
 
 
-def _placed(record: Record, rules: Rules, board: Board) -> list[str]:
+def _placed(row: Row, rules: Rules, board: Board) -> list[str]:
     """The ranks on other photos, and what the next rank would take; nothing for a row that is not ranked."""
-    row = next(row for row in board.rows if row.submission.digest == record.submission.digest)
     if row.rank is None:
         return []
     lines = [f"  rank        {span(row.rank_low, row.rank_high)} on a rerun"]

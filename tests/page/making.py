@@ -7,15 +7,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
-from harness.record import ClassResult, Record
+from harness.derive import PHOTO_DRAWS
+from harness.record import ClassResult, Record, Usage
 from harness.report.board import Board
 from harness.report.page.html import library, page
 from harness.report.page.trace import Trace, trace
 from harness.report.page.view import view
 from harness.report.rank import boards
-from tests.builders import CLASSES, make_failed, make_package, make_raw, make_record, make_result, make_rules
+from tests.builders import (
+    CLASSES,
+    make_data,
+    make_failed,
+    make_latency,
+    make_package,
+    make_raw,
+    make_record,
+    make_result,
+    make_rules,
+)
 
 RULES = make_rules()
 _LIBRARY: list[str] = []
@@ -34,7 +46,11 @@ def make_entries(count: int, seed: int = 0) -> list[Record]:
         f1 = float(np.clip(0.74 + 0.06 * math.log(ratio + 0.3) + rng.normal(0, 0.03), 0.2, 0.95))
         f1 = 0.4 if number % 10 == 9 else f1
         logs = rng.normal(math.log(ratio), 0.01, 5).tolist()
-        result = make_result(logs, f1, 0.75, classes=make_classes(f1), flags=("noisy",) if number % 15 == 7 else ())
+        drawn = np.clip(f1 + rng.normal(0.0, 0.02, PHOTO_DRAWS), 0, 1).tolist()
+        others = np.clip(0.75 + np.linspace(-0.05, 0.05, PHOTO_DRAWS), 0, 1).tolist()
+        flags = ("noisy",) if number % 15 == 7 else ()
+        result = make_result(logs, f1, 0.75, classes=make_classes(f1), flags=flags)
+        result = msgspec.structs.replace(result, drawn_f1=tuple(drawn), drawn_baseline_f1=tuple(others))
         package = make_package(
             name,
             authors=f"team {number % 7}",
@@ -45,6 +61,20 @@ def make_entries(count: int, seed: int = 0) -> list[Record]:
         )
         found.append(make_record(submission=package, result=result))
     return found
+
+
+def make_batches(count: int, data: str = "batches") -> list[Record]:
+    """Records of the batch scenario, with what each side took."""
+    sizes = [2**number for number in range(count)]
+    taken = [Usage(size, 32, 200 + size, 300) for size in sizes]
+    results = [
+        make_result([-0.1 * number] * 3, usage=usage, submission_latency=make_latency(4.0 / size))
+        for number, (size, usage) in enumerate(zip(sizes, taken, strict=True))
+    ]
+    return [
+        make_record(f"batch{size}", result=result, scenario="batch", data=make_data(data))
+        for size, result in zip(sizes, results, strict=True)
+    ]
 
 
 def make_classes(f1: float) -> tuple[ClassResult, ...]:

@@ -4,14 +4,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from harness.record import Record
 from harness.report.formats import FORMATS
 from harness.report.text import ranks
 from harness.score import sigmoid
+from harness.stats import times_less
+from tests.builders import make_data, make_record, make_result
 from tests.page.conftest import Open
-from tests.page.making import board_of, cells, data_of, make_entries, write_page
+from tests.page.making import board_of, cells, data_of, make_batches, make_entries, write_page
 
 pytestmark = pytest.mark.xdist_group("browser")
 _COLUMNS = (
@@ -188,7 +191,102 @@ def test_sliders_rank_anew_and_reset(board_page: Any, records: list[Record]) -> 
     ranked = sorted((row for row in board.rows if row.rank is not None), key=score)
     assert cells(board_page) == [row.submission.name for row in ranked] != before
     assert [float(text) for text in cells(board_page, 2)] == pytest.approx([score(row) for row in ranked], abs=1.1e-4)
-    assert cells(board_page, 0) == [str(place) for place in range(1, len(ranked) + 1)]
+    assert cells(board_page, 0)[0] == "1"
+    assert board_page.inner_text(".board:not([hidden]) .ranked tr[data-i] .wide small").count("–") == 1
     board_page.click("#reset")
     assert cells(board_page) == before
     assert cells(board_page, 0) == [rank for rank in ranks(board.rows) if rank != "-"]
+
+
+def test_under_the_rules_own_weights_the_page_finds_the_ranks_of_the_board(
+    board_page: Any, records: list[Record]
+) -> None:
+    script = """() => {
+        const ranked = boardNow().entries.filter((one) => one.rank !== undefined);
+        return [placesOf(ranked, boardNow(), weights()), ranked.map((one) => errorOf(one, boardNow(), weights()))];
+    }"""
+    places, errors = board_page.evaluate(script)
+    rows = [row for row in board_of(records).rows if row.rank is not None]
+    assert places == [row.rank for row in rows]
+    assert len(set(places)) < len(places)
+    assert errors == pytest.approx([row.score_error for row in rows], rel=1e-3)
+
+
+def test_what_a_rerun_could_swap_under_other_weights_shares_a_rank(open_page: Open, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    logs = [rng.normal(center, 0.05, 5).tolist() for center in (-1.0, -0.99, -0.5, -0.49)]
+    entries = [make_record(f"entry{i}", result=make_result(its, 0.85 + 0.03 * (i % 2))) for i, its in enumerate(logs)]
+    page = open_page(write_page(tmp_path, [*entries, make_record("once", result=make_result([-0.7], 0.85))]))
+    page.locator("#wt").fill("2")
+    page.locator("#wf").fill("0")
+    page.locator("#k").fill("0")
+    shown = dict(zip(cells(page, 1), cells(page, 0), strict=True))
+    values = np.array([entry.result.time_ratio.value * 2 for entry in entries if entry.result is not None])
+    errors = np.array([2 * r.time_ratio.value * (r.log_error or 0) for r in (e.result for e in entries) if r])
+    _, ahead = times_less(values, errors, np.full(4, 4))
+    assert ahead.tolist() == [0, 0, 2, 2]
+    assert shown == {"entry0": "1=", "entry1": "1=", "once": "1=", "entry2": "3=", "entry3": "3="}
+
+
+# --- batches
+
+
+def test_a_board_of_batches_has_throughput_and_no_latencies(open_page: Open, tmp_path: Path) -> None:
+    path = write_page(tmp_path, [*make_batches(3), *make_entries(3)])
+    first, last = data_of(path.read_text())["boards"]
+    page = open_page(path, f"#board={first['id']}")
+    assert cells(page, 1) == ["batch4", "batch2", "batch1"]
+    heads = page.locator(".board:not([hidden]) .ranked thead th").all_inner_texts()
+    assert heads[5:7] == ["crops/s", "a request"]
+    assert not set(heads) & {"p50 ms", "p90 ms", "p95 ms", "p99 ms"}
+    row = page.locator(".board:not([hidden]) .ranked tr[data-i]").first
+    assert row.locator("td").nth(4).inner_text() == "1000"
+    assert row.locator("td").nth(5).inner_text() == "4"
+    assert page.locator(".board:not([hidden]) .ref").last.locator("td").nth(4).inner_text() == "200"
+    page.click(".board:not([hidden]) .ranked th[data-key=speed] button")
+    assert cells(page, 1)[0] == "batch4"
+    assert "speed" in page.eval_on_selector_all("#sortby option", "all => all.map((one) => one.value)")
+    page.evaluate("(board) => change({ ...DEFAULTS, board })", last["id"])
+    assert "p50" in page.eval_on_selector_all("#sortby option", "all => all.map((one) => one.value)")
+    assert "p50 ms" in page.locator(".board:not([hidden]) .ranked thead th").all_inner_texts()
+
+
+# --- many boards, long names, long tables
+
+
+def test_many_boards_are_a_list_to_choose_from(open_page: Open, tmp_path: Path) -> None:
+    path = write_page(tmp_path, [make_record(data=make_data(f"set{number}")) for number in range(9)])
+    page = open_page(path, width=390)
+    assert page.locator("nav a").count() == 0
+    page.select_option("#boards", index=5)
+    assert page.inner_text(".board:not([hidden]) h2") == "set5: stream"
+    page.go_back()
+    assert page.inner_text(".board:not([hidden]) h2") == "set0: stream"
+    assert page.input_value("#boards") == page.evaluate("view.boards[0].id")
+    assert open_page(path, script=False).locator("nav a").count() == 9
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_long_name_takes_three_lines_and_breaks_at_its_parts(open_page: Open, tmp_path: Path, width: int) -> None:
+    entries = [make_record("part_" * 40), make_record("mobilenetv3_large_onnx")]
+    page = open_page(write_page(tmp_path, entries), width=width)
+    heights = [one.bounding_box()["height"] for one in page.locator("tr[data-i] th a").all()]
+    assert max(heights) < 66
+    assert sorted(cells(page)) == ["mobilenetv3_large_onnx", "part_" * 40]
+    assert page.locator("tr[data-i] th a wbr").count() >= 40
+
+
+def test_heads_stay_in_sight_and_columns_of_both_tables_stand_below_each_other(board_page: Any) -> None:
+    across = "(table) => [...table.tHead.rows[0].cells].map((one) => Math.round(one.getBoundingClientRect().x))"
+    tables = [board_page.eval_on_selector(f".board:not([hidden]) .{its}", across) for its in ("ranked", "unranked")]
+    assert tables[0] == tables[1]
+    board_page.evaluate("scrollTo(0, 1600)")
+    box = board_page.locator(".board:not([hidden]) .ranked thead th").first.bounding_box()
+    assert abs(box["y"]) <= 1
+
+
+def test_every_column_and_mark_is_explained(board_page: Any) -> None:
+    board_page.click(".about summary")
+    said = board_page.locator(".about dt").all_inner_texts()
+    heads = board_page.locator(".board:not([hidden]) .ranked thead th").all_inner_texts()
+    assert {head.removesuffix(" ↑") for head in heads} | {"target", "wide", "local", "transfer"} <= set(said)

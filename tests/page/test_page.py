@@ -19,7 +19,7 @@ from harness.report.page.html import embedded, library, library_of, same_page
 from harness.report.page.picture import VERSION, drawn_by, png, same_picture, svg
 from harness.report.page.trace import trace
 from harness.report.page.view import view
-from harness.report.pareto import curves, points_of
+from harness.report.pareto import curves, near, points_of
 from harness.report.plot import plot
 from harness.score import score
 from tests.builders import make_failed, make_machine, make_package, make_raw, make_record, make_result
@@ -153,6 +153,31 @@ def test_points_on_the_front_are_beaten_by_none() -> None:
         beaten = any(o["x"] <= point["x"] and o["y"] > point["y"] for o in points)
         assert (point["look"] == "front") <= (not beaten)
     assert [p["x"] for p in points if p["look"] == "front"] == sorted(p["x"] for p in points if p["look"] == "front")
+
+
+def test_an_entry_far_too_bad_does_not_squeeze_the_others_and_is_named() -> None:
+    fair = [make_record(f"fair{i}", result=make_result([0.1 * i] * 3, 0.8 - 0.01 * i)) for i in range(4)]
+    beside = make_record("beside", result=make_result([0.2] * 3, 0.70))
+    far = make_record("far", result=make_result([-5.0] * 3, 0.2))
+    (board,) = made_boards([*fair, beside, far])
+    points, left = near(points_of(board), [])
+    assert {point["name"] for point in points} == {"fair0", "fair1", "fair2", "fair3", "beside"}
+    assert [point["name"] for point in left] == ["far"]
+    assert b"far off and not shown: far<" in svg(board, RULE)
+    assert "far off and not shown: far" in plot(board, RULE)
+    (alone,) = made_boards([far])
+    assert [point["name"] for point in near(points_of(alone), [])[0]] == ["far"]
+
+
+def test_no_name_in_a_picture_hides_another() -> None:
+    rows = [make_record(f"{'n' * 20}{i}", result=make_result([0.02 * i] * 3, 0.8 + 0.002 * i)) for i in range(9)]
+    (board,) = made_boards(rows)
+    text = rb'<text text-anchor="(\w+)" transform="translate\(([\d.]+),([\d.]+)\)"[^>]*opacity="1">n{20}'
+    shift, wide = {b"start": 0, b"middle": -60, b"end": -120}, 120  # pixels of 21 characters, and a little less
+    places = [(float(x) + shift[anchor], float(y)) for anchor, x, y in re.findall(text, svg(board, RULE))]
+    assert 2 <= len(places) < 9
+    for i, (x, y) in enumerate(places):
+        assert all(abs(y - other) >= 9 or abs(x - across) >= wide - 1 for across, other in places[:i])
 
 
 def test_each_curve_is_of_one_score() -> None:

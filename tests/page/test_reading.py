@@ -10,14 +10,17 @@ import pytest
 from harness.cli.watching import Served, server_of
 from harness.record import Record
 from harness.report.page.html import page as page_of
+from harness.report.page.picture import named
 from harness.report.page.view import view
+from harness.report.pareto import curves, domains, left_out, near, points_of
 from harness.report.profiled import with_profiles
 from harness.report.rank import p_better
+from harness.report.verdict import verdict
 from harness.score import ScoreRule
-from tests.builders import make_record
+from tests.builders import make_data, make_failed, make_record
 from tests.page import making
 from tests.page.conftest import Open
-from tests.page.making import RULES, board_of, data_of
+from tests.page.making import RULES, board_of, cells, data_of
 from tests.report.test_formats import EVIL, evil_boards
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -105,12 +108,40 @@ def test_an_entry_has_its_run_its_classes_and_its_machine(board_page: Any) -> No
     board_page.wait_for_selector("#entry .card .plot svg")
     heads = board_page.locator("#entry h3").all_inner_texts()
     assert heads == [
-        *("Latency", "Answered within", "Along the run", "Passes", "Confusion matrix", "Classes"),
-        *("Against another entry", "History", "Machine and versions"),
+        *(
+            "Verdict on the newest run",
+            "Against another entry",
+            "Latency",
+            "Answered within",
+            "Along the run",
+            "Passes",
+            "Confusion matrix",
+            "Classes",
+        ),
+        *("History", "Machine and versions"),
     ]
     assert board_page.locator("#entry .plot svg").count() == 4
     board_page.click(".back")
     assert board_page.locator("#entry").is_hidden()
+
+
+def test_an_entry_shows_its_verdict_and_what_it_took(open_page: Open, tmp_path: Path) -> None:
+    broken = make_failed("broken", message="no <b>weights</b>", data=make_data("batches"), scenario="batch")
+    records = [*making.make_batches(2), broken]
+    path = making.write_page(tmp_path, records)
+    (board,) = data_of(path.read_text())["boards"]
+    page = open_page(path, f"#entry={board['entries'][0]['id']}")
+    (made,) = making.made_boards(records)
+    (record,) = [one for one in records if one.digest in made.rows[0].records]
+    assert page.text_content("#entry .verdict") == verdict(record, RULES, made)
+    tiles = page.locator("#entry .tile").all_inner_texts()
+    (memory,) = [text.split("\n") for text in tiles if text.startswith("memory")]
+    assert memory[1:] == ["202 MiB", "at most; baseline 300 MiB"]
+    (speed,) = [text.split("\n") for text in tiles if text.startswith("crops/s")]
+    assert speed[1:] == ["500", "2 a request; baseline 200, 32 a request"]
+    assert not [text for text in tiles if text.startswith("p50")]
+    page.evaluate("(id) => change({ entry: id })", board["entries"][-1]["id"])
+    assert page.text_content("#entry .verdict") == "submission: raised: no <b>weights</b>"
 
 
 def test_p_better_is_that_of_the_command_line(board_page: Any, records: list[Record]) -> None:
@@ -130,17 +161,57 @@ def test_students_t_is_right(board_page: Any) -> None:
 
 
 def test_the_picture_is_that_of_the_files(board_page: Any, records: list[Record]) -> None:
-    from harness.report.pareto import curves, domains, points_of
-
     board = board_of(records)
-    points = points_of(board)
-    lines = [{"x": line.time_ratio, "y": line.f1} for line in board.references]
+    lines = [{"name": line.name, "x": line.time_ratio, "y": line.f1} for line in board.references]
+    points, far = near(points_of(board), lines)
+    assert len(far) == 2
     shown = board_page.evaluate("pareto.values")
     assert {p["name"] for p in shown["front"] if "name" in p} <= {p["name"] for p in points if p["look"] == "front"}
     assert {(p["name"], p["look"]) for p in shown["points"]} == {(p["name"], p["look"]) for p in points}
     rule = ScoreRule()
     expected = curves((rule.time_weight, rule.f1_slope), board.baseline_f1, domains([*points, *lines]))
     assert len(shown["curves"]) == pytest.approx(len(expected), abs=3)
+    assert shown["domains"] == [pytest.approx(ends, rel=1e-4) for ends in domains([*points, *lines])]
+    assert [row["name"] for row in shown["names"]] == [row["name"] for row in named(points, lines, expected)]
+    assert board_page.inner_text("#far") == left_out(far) == "far off and not shown: entry0029, entry0009"
+
+
+_NAMES = """[...document.querySelectorAll('#pareto svg text')]
+    .filter((one) => one.textContent.startsWith('entry') && one.getAttribute('opacity') !== '0')
+    .map((one) => one.getBoundingClientRect().toJSON())"""
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_names_in_the_picture_are_whole_and_hide_neither_each_other_nor_a_point(
+    open_page: Open, tmp_path: Path, width: int
+) -> None:
+    page = open_page(making.write_page(tmp_path, making.make_entries(18)), width=width)
+    names = page.evaluate(_NAMES)
+    assert len(names) >= (6 if width == 390 else 10)
+    place = page.locator("#pareto").bounding_box()
+    points = [one.bounding_box() for one in page.locator("#pareto svg .mark-symbol path[transform]").all()]
+    middles = [(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2) for box in points]
+    for i, one in enumerate(names):
+        assert place["x"] <= one["left"] < one["right"] <= place["x"] + place["width"]
+        for other in names[:i]:
+            apart = one["left"] >= other["right"] or other["left"] >= one["right"]
+            assert apart or abs(one["top"] - other["top"]) >= 9
+        for x, y in middles:
+            assert not (one["left"] < x < one["right"] and one["top"] + 2 < y < one["bottom"] - 2)
+
+
+def test_the_picture_shows_the_entries_that_the_table_shows(board_page: Any) -> None:
+    every = board_page.evaluate("pareto.values.points.length")
+    board_page.select_option("#show", "target")
+    board_page.wait_for_function("pareto.view !== null")
+    chosen = board_page.evaluate("pareto.values.points.length")
+    assert 0 < chosen == len(cells(board_page)) < every
+    before = board_page.evaluate("pareto.values.domains")
+    board_page.fill("#filter", cells(board_page)[0])
+    assert board_page.evaluate("pareto.values.points.length") == 1
+    assert board_page.evaluate("pareto.values.domains") == before
+    board_page.select_option("#show", "failed")
+    assert "No entry" in board_page.inner_text("#pareto")
 
 
 # --- hostile names

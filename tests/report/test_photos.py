@@ -3,7 +3,7 @@
 import numpy as np
 
 from harness.report.photos import photo_ranks
-from harness.score import ScoreRule
+from harness.score import ScoreRule, score
 from tests.builders import make_record, make_result, make_rules
 from tests.report.making import board_of
 
@@ -30,6 +30,18 @@ def test_equal_entries_share_a_rank() -> None:
     f1 = np.full((3, 100), 0.7)
     low, high = photo_ranks(f1, np.array([0.8, 0.8, 0.9]), BASE, RULE)
     assert low.tolist() == high.tolist() == [1, 1, 3]
+
+
+def test_ranks_are_by_the_score_of_each_draw() -> None:
+    rng = np.random.default_rng(0)
+    f1, base = rng.uniform(0.0, 1.0, (5, 40)), rng.uniform(0.0, 1.0, 40)
+    ratios = rng.uniform(0.1, 3.0, 5)
+    rule = ScoreRule(time_weight=0.3, f1_slope=900.0)  # so steep that exp would overflow
+    scores = [[score(f1[i, d], ratios[i], base[d], rule) for d in range(40)] for i in range(5)]
+    ranks = np.array([[1 + sum(scores[j][d] < scores[i][d] for j in range(5)) for d in range(40)] for i in range(5)])
+    low, high = photo_ranks(f1, ratios, base, rule)
+    assert low.tolist() == np.quantile(ranks, 0.025, axis=1, method="nearest").tolist()
+    assert high.tolist() == np.quantile(ranks, 0.975, axis=1, method="nearest").tolist()
 
 
 def test_a_board_shows_the_range_beside_the_rank_of_reruns() -> None:

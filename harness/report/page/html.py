@@ -4,18 +4,18 @@ import functools
 import hashlib
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from typing import Any, NamedTuple
 
 import jinja2
 import msgspec
 import vl_convert
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from harness.report.fields import count, size
 from harness.report.files import MARKER
-from harness.report.page.picture import VERSION, chart
+from harness.report.page.picture import VERSION, chart, names
 from harness.report.page.shown import Entry, Line, Numbers, Shown, View
 
 _SCRIPTS = ("state.js", "figures.js", "table.js", "picture.js", "charts.js", "entry.js", "main.js")  # in this order
@@ -44,6 +44,8 @@ COLUMNS = (
     Column("f1", "F1", "macro F1; the interval is that of other test photos", "n wide"),
     Column("ratio", "time ratio", "time over the baseline's, side by side; the interval is that of a rerun", "n wide"),
     *(Column(name, f"{name} ms", f"{name[1:]} of 100 crops take no longer") for name in ("p50", "p90", "p95", "p99")),
+    Column("speed", "crops/s", "crops a second"),
+    Column("batch", "a request", "crops that come at once, as many as the submission asks for"),
     Column("parameters", "params", "numbers that were learnt"),
     Column("macs", "MACs", "multiply-adds a crop"),
     Column("size", "size", "of the package's files"),
@@ -52,22 +54,32 @@ COLUMNS = (
     Column("date", "date", "of the newest run", "o date"),
 )
 _OPTIONAL = ("parameters", "macs", "format")  # columns that only some records have: a page without them shows none
+_MARKS = {  # beside a name
+    "target": "F1 at least the baseline's, time ratio at most the target's",
+    "wide": "the time ratio's interval is wider than the rules call steady",
+    "local": "measured on this machine, not published",
+    "transfer": "weights of another data set",
+}
+_LATENCIES, _BATCHES = ("p50", "p90", "p95", "p99"), ("speed", "batch")  # in a batch a crop has no time of its own
 
 
 def page(view: View, library: str, watched: bool = False) -> str:
     """The page of a view. `library`: see below; `watched`: served by `--watch`, it asks for a newer one of itself."""
     template = _environment().get_template("page.html")
     scripts = "\n".join(_asset(name) for name in _SCRIPTS)
+    about = [column for column in COLUMNS if column.key not in _OPTIONAL or _has(view, column.key)]
     return template.render(
         view=view,
-        columns=[column for column in COLUMNS if column.key not in _OPTIONAL or _has(view, column.key)],
+        columns=about,
+        marks=_MARKS,
+        meanings=[*((column.name, column.about) for column in about), *_MARKS.items()],
         has={name: _has(view, name) for name in _OPTIONAL},
         marker=Markup(MARKER),
         watched=watched,
         # Markup: written by us, or escaped by `embedded`; everything else is escaped by the template.
         style=Markup(_asset("page.css")),
         data=Markup(embedded(msgspec.structs.replace(view, mistakes=None))),
-        chart=Markup(embedded(chart())),
+        chart=Markup(embedded({"chart": chart(), "names": names()})),
         library=Markup(library),
         scripts=Markup(scripts),
     )
@@ -80,8 +92,8 @@ def embedded(value: object) -> str:
     '"\\\\u003c/script\\\\u003e"'
     """
     text = msgspec.json.encode(value).decode()
-    for character, escape in _RISKY.items():
-        text = text.replace(character, escape)
+    for character, harmless in _RISKY.items():
+        text = text.replace(character, harmless)
     return text
 
 
@@ -117,8 +129,9 @@ def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_asset), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.globals |= {"spans": _spans, "ordered": _ordered}
+    environment.globals |= {"spans": _spans, "ordered": _ordered, "columns_of": _columns_of}
     environment.filters |= {"number": _number, "count": count, "size": size, "whisker": _whisker, "logs": _logs}
+    environment.filters["breakable"] = _breakable
     return environment
 
 
@@ -126,8 +139,23 @@ def _asset(name: str) -> str:
     return files("harness.report.page").joinpath("assets", name).read_text(encoding="utf-8")
 
 
+def _breakable(name: str) -> Markup:
+    """A name that may go on in a new line after each of its parts.
+
+    >>> str(_breakable("mbv3_cut <b>"))
+    'mbv3_<wbr>cut &lt;b&gt;'
+    """
+    return Markup(re.sub(r"([_.\-/]+)(?=.)", r"\1<wbr>", str(escape(name))))
+
+
 def _has(view: View, name: str) -> bool:
     return any(getattr(entry, name) is not None for board in view.boards for entry in board.entries)
+
+
+def _columns_of(board: Shown, columns: Sequence[Column]) -> list[Column]:
+    """Of a board: latencies, or throughput where crops come in batches."""
+    others = _LATENCIES if board.scenario == "batch" else _BATCHES
+    return [column for column in columns if column.key not in others]
 
 
 class _Spans(NamedTuple):

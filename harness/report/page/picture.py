@@ -4,7 +4,6 @@ The page embeds the same chart without its values and fills it (assets/picture.j
 """
 
 import hashlib
-import math
 import re
 import struct
 import zlib
@@ -15,16 +14,15 @@ from typing import Any
 import msgspec
 import vl_convert
 
-from harness.report.board import Board, Reference
-from harness.report.pareto import Domains, Point, border, curves, domains, points_of, short, ticks
+from harness.report.board import Board
+from harness.report.pareto import Point, border, curves, domains, left_out, near, points_of, short, ticks
 
 Chart = dict[str, Any]
 VERSION = f"vl-convert {version('vl-convert-python')}"
-_CLIP = re.compile(r'(id="clip|url\(#clip)(\d+)')
+AXIS = "time ratio to the baseline (log)"
 _MANY = 150  # points
 _FEW = 25  # points: all of them may have a name, of more the front alone
-_LABELLED = 12  # points with a name: more hide each other
-_APART = (0.2, 0.06)  # shares of the width and height that a name takes
+_AROUND = ((5, 0), (-5, 0), (0, 5), (0, -5))  # pixels from the middle of a point to its edges
 _SCALE = 2.0  # pixels of the PNG a unit of the SVG: sharp on a phone
 LIGHT: dict[str, str] = {  # as in assets/page.css
     "paper": "#ffffff",
@@ -41,24 +39,21 @@ LIGHT: dict[str, str] = {  # as in assets/page.css
 
 
 def chart() -> Chart:
-    """The picture without its values: data sets by name, marks by style."""
+    """The picture without its values: data sets by name, marks by style. Nothing is clipped, as `domains` leaves
+    nothing outside: a PNG with a clip a mark takes ten times as long.
+    """
 
     def layer(data: str, mark: str, style: str, **encoding: Any) -> Chart:
-        said = encoding.get("text", {}).get("field")  # of a thousand points a dozen have a name
-        some = {"transform": [{"filter": f"datum.{said}"}]} if said else {}
-        return {
-            "data": {"name": data},
-            **some,
-            "mark": {"type": mark, "style": style, "clip": True},
-            "encoding": encoding,
-        }
+        return {"data": {"name": data}, "mark": {"type": mark, "style": style}, "encoding": encoding}
 
     def axis(field: str, title: str, **scale: Any) -> Chart:
         return {"field": field, "type": "quantitative", "title": title, "scale": {"nice": False, **scale}}
 
-    x, y = axis("x", "time ratio to the baseline (log)", type="log"), axis("y", "macro F1", zero=False)
-    bare_x, bare_y = ({"field": name, "type": "quantitative"} for name in "xy")
+    x, y = axis("x", AXIS, type="log"), axis("y", "macro F1", zero=False)
+    bare_x, bare_y, low, ylow = ({"field": name, "type": "quantitative"} for name in ("x", "y", "low", "ylow"))
     look = {"field": "look", "type": "nominal", "legend": None}
+    looks = ["front", "ranked", "weak"]
+    numbers = layer("curves", "text", "equalname", x=bare_x, y=bare_y, text={"field": "label", "type": "nominal"})
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
         "width": 640,
@@ -66,18 +61,9 @@ def chart() -> Chart:
         "layer": [
             layer("region", "rect", "goal", x=x, y=y, x2={"field": "x2"}, y2={"field": "y2"}),
             layer("curves", "line", "equal", x=bare_x, y=bare_y, detail={"field": "score", "type": "nominal"}),
-            layer("curves", "text", "equalname", x=bare_x, y=bare_y, text={"field": "label", "type": "nominal"}),
-            layer(
-                "points", "rule", "whisker", x={"field": "low", "type": "quantitative"}, x2={"field": "high"}, y=bare_y
-            ),
-            layer(
-                "points",
-                "rule",
-                "whisker",
-                x=bare_x,
-                y={"field": "ylow", "type": "quantitative"},
-                y2={"field": "yhigh"},
-            ),
+            {**numbers, "transform": [{"filter": "datum.label"}]},
+            layer("points", "rule", "whisker", x=low, x2={"field": "high"}, y=bare_y),
+            layer("points", "rule", "whisker", x=bare_x, y=ylow, y2={"field": "yhigh"}),
             layer("front", "line", "pareto", x=bare_x, y=bare_y),
             layer(
                 "points",
@@ -85,18 +71,45 @@ def chart() -> Chart:
                 "dot",
                 x=bare_x,
                 y=bare_y,
-                color={**look, "scale": {"domain": ["front", "ranked", "weak"], "range": "looks"}},
-                shape={
-                    **look,
-                    "scale": {"domain": ["front", "ranked", "weak"], "range": ["circle", "circle", "cross"]},
-                },
+                color={**look, "scale": {"domain": looks, "range": "looks"}},
+                shape={**look, "scale": {"domain": looks, "range": ["circle", "circle", "cross"]}},
             ),
             layer("lines", "point", "reference", x=bare_x, y=bare_y),
-            layer("lines", "text", "below", x=bare_x, y=bare_y, text={"field": "below", "type": "nominal"}),
-            layer("lines", "text", "before", x=bare_x, y=bare_y, text={"field": "before", "type": "nominal"}),
-            layer("points", "text", "entryname", x=bare_x, y=bare_y, text={"field": "label", "type": "nominal"}),
             layer("active", "point", "ring", x=bare_x, y=bare_y),
         ],
+    }
+
+
+def names() -> Chart:
+    """What Vega has and Vega-Lite has not: names that look for a free place beside their points, the first ones first.
+
+    To be put into the compiled chart. A name that finds no place is not shown.
+    """
+    places = ["top-right", "bottom-right", "top-left", "bottom-left", "right", "left", "top", "bottom"]
+    return {
+        "data": {"name": "names"},
+        "scale": {"name": "inks", "type": "ordinal", "domain": ["entry", "line"], "range": "inks"},
+        "mark": {
+            "type": "text",
+            "style": "name",
+            "aria": False,
+            "interactive": False,
+            "from": {"data": "names"},
+            "encode": {
+                "enter": {"text": {"field": "name"}, "fill": {"scale": "inks", "field": "kind"}},
+                "update": {
+                    name: {"scale": name, "field": name, "offset": {"field": f"d{name}"}} for name in ("x", "y")
+                },
+            },
+            "transform": [
+                {
+                    "type": "label",
+                    "size": [{"signal": "width"}, {"signal": "height"}],
+                    "anchor": places,
+                    "offset": [5, 5, 5, 5, 8, 8, 8, 8],
+                }
+            ],
+        },
     }
 
 
@@ -104,9 +117,10 @@ def config(colours: dict[str, str], points: int) -> Chart:
     """How the styles of a chart of so many points look; assets/figures.js has the same in the page's colours."""
     many = points > _MANY  # marks that small do not hide each other
     ink, faint = colours["ink"], colours["faint"]
+    font = "Liberation Sans, Arial, sans-serif"  # what vl-convert brings: the same on every machine
     return {
         "background": colours["paper"],
-        "font": "Liberation Sans, Arial, sans-serif",  # what vl-convert brings: the same on every machine,
+        "font": font,
         "view": {"stroke": None},
         "axis": {
             **{"gridColor": colours["grid"], "domainColor": colours["grid"], "tickColor": colours["grid"]},
@@ -119,7 +133,7 @@ def config(colours: dict[str, str], points: int) -> Chart:
             },
         },
         "axisX": {"labelOverlap": True},
-        "range": {"looks": [colours["accent"], colours["accent"], colours["weak"]]},
+        "range": {"looks": [colours["accent"], colours["accent"], colours["weak"]], "inks": [ink, colours["baseline"]]},
         "style": {
             "goal": {"color": colours["region"], "fillOpacity": 0.07},
             "equal": {"color": colours["curve"], "strokeWidth": 1, "strokeDash": [3, 3]},
@@ -140,9 +154,7 @@ def config(colours: dict[str, str], points: int) -> Chart:
                 **{"stroke": colours["paper"], "strokeWidth": 0.4 if many else 1},
             },
             "reference": {"filled": True, "size": 90, "shape": "diamond", "color": colours["baseline"], "opacity": 1},
-            "below": {"color": colours["baseline"], "fontSize": 11, "align": "left", "dx": 6, "dy": 15},
-            "before": {"color": colours["baseline"], "fontSize": 11, "align": "right", "dx": -6, "dy": 15},
-            "entryname": {"color": ink, "fontSize": 11, "align": "left", "dx": 7, "dy": -8},
+            "name": {"fontSize": 11, "font": font},
             "ring": {"size": 260, "filled": False, "color": ink, "strokeWidth": 2, "opacity": 1},
         },
     }
@@ -154,9 +166,7 @@ def svg(board: Board, rule: tuple[float, float]) -> bytes:
     Its last line names what was drawn and by which version: another one draws it a little otherwise.
     """
     filled = _filled(board, rule)
-    drawn: str = vl_convert.vegalite_to_svg(filled, allowed_base_urls=[])
-    numbers: dict[str, int] = {}  # of clip paths, which count on from picture to picture
-    drawn = _CLIP.sub(lambda found: f"{found[1]}{numbers.setdefault(found[2], len(numbers))}", drawn)
+    drawn: str = vl_convert.vega_to_svg(filled, allowed_base_urls=[])
     digest = hashlib.sha256(msgspec.json.encode(filled)).hexdigest()
     return f"{drawn.strip()}\n<!-- {digest} {VERSION} -->\n".encode()
 
@@ -185,13 +195,15 @@ def same_picture(ours: bytes, theirs: bytes) -> bool:
 
 
 def _filled(board: Board, rule: tuple[float, float]) -> Chart:
-    points, lines = points_of(board), [_line(line) for line in board.references]
+    """The chart with its values, as Vega."""
+    lines = [{"name": short(line.name), "x": line.time_ratio, "y": line.f1} for line in board.references]
+    points, far = near(points_of(board), lines)
     x_domain, y_domain = domains([*points, *lines])
-    _label(points, (x_domain, y_domain))
     base = chart()
     first = base["layer"][0]["encoding"]
     first["x"]["scale"]["domain"], first["y"]["scale"]["domain"] = x_domain, y_domain
     first["x"]["axis"] = {"values": ticks(*x_domain), "format": "~r"}
+    first["x"]["title"] = AXIS + (f"; {left_out(far)}" if far else "")
     target = next((line for line in lines if line["name"] == "target"), None)
     f1 = board.baseline_f1
     region = [] if target is None else [{"x": x_domain[0], "x2": target["x"], "y": target["y"], "y2": y_domain[1]}]
@@ -204,25 +216,24 @@ def _filled(board: Board, rule: tuple[float, float]) -> Chart:
         "active": [],
     }
     about = f"{board.data}: F1 against time ratio of {len(points)} entries, with 95 % intervals"
-    return {**base, "datasets": values, "config": config(LIGHT, len(points)), "padding": 8, "description": about}
+    look = {"config": config(LIGHT, len(points)), "padding": 8, "description": about}
+    vega: Chart = vl_convert.vegalite_to_vega({**base, "datasets": values, **look})
+    shown = names()
+    vega["data"].append({**shown["data"], "values": named(points, lines, values["curves"])})
+    vega["scales"].append(shown["scale"])
+    vega["marks"].append(shown["mark"])
+    return vega
 
 
-def _label(points: Sequence[Point], domain: Domains) -> None:
-    """Names the points, those on the front first, where no name is in the way of another."""
-    (left, right), (low, high) = domain
-    taken: list[tuple[float, float]] = []
-    for point in points:
-        if point["look"] != "front" and len(points) > _FEW:
-            break  # the front comes first
-        x, y = math.log(point["x"] / left) / math.log(right / left), (point["y"] - low) / (high - low)
-        free = all(abs(x - other) > _APART[0] or abs(y - another) > _APART[1] for other, another in taken)
-        if free and len(taken) < _LABELLED:
-            point["label"] = point["name"]
-            taken.append((x, y))
+def named(points: Sequence[Point], lines: Sequence[Point], numbers: Sequence[Point]) -> list[Point]:
+    """Rows of the names, those that come first for a place first; rows without one keep names off what is drawn there.
 
-
-def _line(line: Reference) -> Point:
-    name = short(line.name)
-    before = line.time_ratio < 1.0  # the target: its name would lie upon the baseline's
-    shown = {"before": name, "below": ""} if before else {"before": "", "below": name}
-    return {"name": name, **shown, "x": line.time_ratio, "y": line.f1}
+    `numbers`: of the curves.
+    """
+    few = len(points) <= _FEW
+    rows = [(line, "line", line["name"]) for line in lines]
+    rows += [(p, "entry", p["name"] if few or p["look"] == "front" else "") for p in points]
+    rows += [(number, "entry", "") for number in numbers if number["label"]]
+    found = [{"x": its["x"], "y": its["y"], "dx": 0, "dy": 0, "kind": kind, "name": name} for its, kind, name in rows]
+    around = [(dx, dy) for dx, dy in _AROUND if few]
+    return found + [{**its, "name": "", "dx": dx, "dy": dy} for its in found for dx, dy in around]

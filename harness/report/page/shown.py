@@ -46,6 +46,7 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     score: Numbers | None = None
     error: float | None = None
     degrees: int = 1
+    widening: float | None = None  # of its error, where the board's ranks are tested; see harness/stats.py
     score_photos: Numbers | None = None
     ratio: Numbers | None = None
     f1: Numbers | None = None
@@ -66,7 +67,9 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     remarks: tuple[str, ...] = ()
     flags: tuple[tuple[str, str], ...] = ()  # name, meaning
     summary: str | None = None
-    verdict: str | None = None  # of a page of one record
+    verdict: str | None = None  # of the newest run, as `harness evaluate` prints it; of a failed one why, with its log
+    memory: Numbers | None = None  # of both sides, in MiB
+    batch: Numbers | None = None  # crops a request of both sides, where these come in batches
     machine: int | None = None  # index into View.machines
     harness: str = ""
     seed: str | None = None  # more digits than a number of JavaScript has
@@ -90,6 +93,7 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     ratio: float
     f1: float
     p50: float | None = None
+    speed: float | None = None  # crops/s
 
 
 class Shown(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -106,6 +110,7 @@ class Shown(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     baseline_f1: float | None
     frozen: bool
     least_f1: float | None
+    critical: float | None  # value of the test that ties are by
     rules: str
     digest: str
     notes: tuple[str, ...]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from harness.metrics import Floats
+from harness.metrics import Floats, Ints
 from harness.outside import kept
 from harness.raw import Raw, RawPass
 from harness.rules import Protocol
@@ -41,14 +41,14 @@ def trace(raw: Raw, protocol: Protocol) -> Trace:
     )
     ours, theirs = (_us(parts, raw) for parts in sides)
     stretches = _stretches(raw.passes)
-    both = [np.concatenate(side) for side in (ours, theirs)]
-    low, high = float(min(map(np.min, both))), float(max(np.quantile(times, _TAIL) for times in both))
+    both = [np.sort(np.concatenate(side)) for side in (ours, theirs)]
+    low, high = float(min(times[0] for times in both)), float(max(_quantiles(times, _TAIL) for times in both))
     high = max(high, low * 1.01)
     bins = np.geomspace(low, high, _BINS + 1)  # one side may take a hundred times as long as the other
     return Trace(
         edges=(round(float(low), 1), round(float(high), 1)),
-        counts=_pair([np.histogram(np.clip(times, bins[0], bins[-1]), bins)[0] for times in both]),
-        quantiles=_pair([np.quantile(times, _QUANTILES) for times in both]),
+        counts=_pair([np.diff(np.searchsorted(times, bins[1:-1]), prepend=0, append=times.size) for times in both]),
+        quantiles=_pair([_quantiles(times, _QUANTILES) for times in both]),
         along=_pair([_along(side, stretches) for side in (ours, theirs)]),
         passes=tuple(stretches),
         crops=int(both[0].size),
@@ -66,15 +66,19 @@ def _stretches(passes: Sequence[RawPass]) -> list[int]:
     return [max(1, min(len(one.crops), round(_POINTS * len(one.crops) / crops))) for one in passes]
 
 
+def _quantiles(times: Floats, at: float | Floats) -> Floats:
+    """Of sorted times, between two of them by how near each is."""
+    return np.asarray(np.interp(np.asarray(at) * (times.size - 1), np.arange(times.size), times))
+
+
 def _along(parts: Sequence[Floats], stretches: Sequence[int]) -> Floats:
-    means = [
-        float(some.mean()) if some.size else float(part.mean())
-        for part, number in zip(parts, stretches, strict=True)
-        for some in np.array_split(part, number)
-    ]
-    return np.array(means)
+    means = []
+    for part, number in zip(parts, stretches, strict=True):
+        starts = np.arange(number) * part.size // number
+        means.append(np.add.reduceat(part, starts) / np.maximum(np.diff(starts, append=part.size), 1))
+    return np.concatenate(means)
 
 
-def _pair(sides: Sequence[Floats]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _pair(sides: Sequence[Floats | Ints]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     ours, theirs = (tuple(np.rint(side).astype(np.int64).tolist()) for side in sides)
     return ours, theirs

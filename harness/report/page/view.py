@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from harness.derive import FLAGS
 from harness.record import BoardKey, Latency, Machine, Record, Result
@@ -18,8 +19,9 @@ from harness.report.page.sheet import Sheet
 from harness.report.page.shown import Entry, Line, Numbers, Run, Shown, View
 from harness.report.page.trace import Trace
 from harness.report.text import explanations, of_half, ranks
+from harness.report.verdict import failed_text, verdict
 from harness.rules import Rules
-from harness.stats import Interval
+from harness.stats import Interval, simultaneous_critical, widening
 
 _MOST_CLASSES = 30  # of a confusion matrix: a larger one is no picture, and megabytes
 _DIGITS = 6
@@ -46,6 +48,7 @@ def view(
                     entry,
                     machine=machines.number(newest.machine),
                     trace=(traces or {}).get(newest.digest),
+                    verdict=_verdict(newest, rules, board),
                     runs=tuple(_run(record, record.digest in row.records) for record in runs),
                 )
             entries.append(entry)
@@ -59,15 +62,17 @@ def view(
     )
 
 
-def alone(made: View, digest: str, verdict: str | None, mistakes: Sheet | None) -> View:
+def alone(made: View, digest: str, mistakes: Sheet | None) -> View:
     """The view as the page of one record: of the entry that it is alone in; the others stay to be compared with."""
     (board,) = made.boards
     (mine,) = [entry for entry in board.entries if any(run.pooled and run.digest == digest[:8] for run in entry.runs)]
-    entries = tuple(
-        msgspec.structs.replace(mine, verdict=verdict) if entry is mine else entry for entry in board.entries
-    )
-    shown = msgspec.structs.replace(board, entries=entries)
-    return msgspec.structs.replace(made, boards=(shown,), alone=mine.id, mistakes=mistakes)
+    return msgspec.structs.replace(made, alone=mine.id, mistakes=mistakes)
+
+
+def _verdict(record: Record, rules: Rules, board: Board) -> str | None:
+    if record.failure is not None:
+        return failed_text(record.failure)
+    return None if record.result is None else verdict(record, rules, board)
 
 
 class _Machines:
@@ -88,7 +93,13 @@ class _Machines:
 
 def _shown(board: Board, entries: Sequence[Entry], rules: Rules) -> Shown:
     key = board.key
+    critical, widths = _ties(board.rows)
+    entries = [
+        msgspec.structs.replace(entry, widening=_digits(widths.get(row.submission.digest)))
+        for row, entry in zip(board.rows, entries, strict=True)
+    ]
     return Shown(
+        critical=_digits(critical),
         id=key.digest()[:8],
         title=f"{board.data}: {clean(key.scenario)}{of_half(board)}",
         data=board.data,
@@ -110,12 +121,25 @@ def _shown(board: Board, entries: Sequence[Entry], rules: Rules) -> Shown:
                 ratio=line.time_ratio,
                 f1=line.f1,
                 p50=None if line.latency is None else _digits(line.latency.p50_ms),
+                speed=None if line.latency is None else _digits(line.latency.crops_per_s),
             )
             for line in board.references
         ),
         entries=tuple(entries),
         present=key.rules == rules.digest(),
     )
+
+
+def _ties(rows: Sequence[Row]) -> tuple[float | None, dict[str, float]]:
+    """Critical value of a board's ranks, and by package what its error is multiplied by: see stats.less_rows."""
+    known = sorted(
+        ((row.submission.digest, row.score_error, row.degrees) for row in rows if row.rank and row.score_error),
+    )
+    if len(known) < 2:
+        return None, {}
+    errors, degrees = np.array([its[1] for its in known]), np.array([its[2] for its in known], dtype=np.int64)
+    widths = dict(zip((its[0] for its in known), widening(degrees).tolist(), strict=True))
+    return simultaneous_critical(errors, degrees), widths
 
 
 def _entry(row: Row, rank: str, newest: Record | None) -> Entry:
@@ -171,8 +195,14 @@ def _of_record(record: Record) -> dict[str, Any]:
 
 
 def _of_result(result: Result) -> dict[str, Any]:
-    small = len(result.confusion) <= _MOST_CLASSES
+    small, usage = len(result.confusion) <= _MOST_CLASSES, result.usage
+    taken = {}
+    if usage is not msgspec.UNSET:
+        sizes = float(usage.submission_batch), float(usage.baseline_batch)
+        taken["memory"] = (float(usage.submission_peak_mb), float(usage.baseline_peak_mb))
+        taken |= {"batch": sizes} if max(sizes) > 1 else {}
     return {
+        **taken,
         "baseline_latency": _latency(result.baseline_latency),
         "drawn": tuple(round(value * 10_000) for value in result.drawn_f1),
         "classes": tuple(

@@ -85,7 +85,7 @@ function ratios(entry) {
 
 // The confusion matrix as a table: its rows are the true classes, as shares of each; numbers a reader can hear.
 function confusionTable(entry) {
-  const names = entry.classes.length === entry.confusion.length ? entry.classes.map(([name]) => name) : entry.confusion.map((_, i) => String(i));
+  const names = entry.classes?.length === entry.confusion.length ? entry.classes.map(([name]) => name) : entry.confusion.map((_, i) => String(i));
   const head = make("tr", {}, make("th", { scope: "col" }, "true ↓ answered →"), names.map((name) => make("th", { scope: "col" }, name)));
   const rows = entry.confusion.map((row, i) => {
     const all = sum(row) || 1;

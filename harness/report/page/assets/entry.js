@@ -20,17 +20,23 @@ function tiles(entry, board) {
   ];
   if (!entry.score) return its;
   const latency = entry.latency ?? [];
+  const theirs = entry.baseline_latency;
+  const [size, others] = entry.batch ?? [];
+  const speed = tile("crops/s", latency[5] ? latency[5].toFixed(0) : "",
+    [size ? `${size} a request` : "", theirs ? `baseline ${theirs[5].toFixed(0)}${others ? `, ${others} a request` : ""}` : ""].filter(Boolean).join("; "));
   its.push(
     tile("score", number(entry.score[0]), entry.score[1] === null ? "one pass" : `${ends(entry.score)} on a rerun`),
     tile("macro F1", number(entry.f1[0]), `${ends(entry.f1)} on other photos`),
     tile("time ratio", number(entry.ratio[0], 3), ends(entry.ratio, 3)),
-    tile("p50", `${ms(latency[1])} ms`, [["p90", latency[2]], ["p95", latency[3]], ["p99", latency[4]]].filter(([, v]) => v != null).map(([n, v]) => `${n} ${ms(v)}`).join(", ")),
-    tile("crops/s", latency[5] ? latency[5].toFixed(0) : "", entry.baseline_latency ? `baseline ${entry.baseline_latency[5].toFixed(0)}` : ""),
+    board.scenario === "batch" ? null : tile("p50", `${ms(latency[1])} ms`,
+      [["p90", latency[2]], ["p95", latency[3]], ["p99", latency[4]]].filter(([, v]) => v != null).map(([n, v]) => `${n} ${ms(v)}`).join(", ")),
+    speed,
   );
+  if (entry.memory) its.push(tile("memory", `${entry.memory[0]} MiB`, `at most; baseline ${entry.memory[1]} MiB`));
   if (entry.parameters) its.push(tile("parameters", short(entry.parameters), ""));
   if (entry.macs) its.push(tile("multiply-adds", short(entry.macs), "a crop"));
   if (entry.size) its.push(tile("size", bytes(entry.size), entry.format ?? ""));
-  return its;
+  return its.filter(Boolean);
 }
 const range = (low, high) => (low === high ? String(low) : `${low}–${high}`);
 
@@ -68,7 +74,8 @@ function compared(entry, other) {
 function comparison(entry, board) {
   const others = board.entries.filter((other) => other.score && other.id !== entry.id);
   if (!entry.score || !others.length) return null;
-  const chosen = others.find((other) => other.id === state.vs) ?? others[0];
+  const above = board.entries.indexOf(entry) - 1; // else the one that it has to beat
+  const chosen = others.find((other) => other.id === state.vs) ?? others[Math.max(above, 0)] ?? others[0];
   const pick = make("select", { id: "vs", "aria-label": "Compare with" },
     others.map((other) => make("option", { value: other.id, selected: other === chosen }, `${other.name} (${other.digest.slice(0, 6)})`)));
   pick.addEventListener("change", () => change({ vs: pick.value }));
@@ -119,13 +126,15 @@ function showEntry(board, entry) {
     remarks.length ? make("p", { class: "note" }, remarks.join("; ")) : null,
     make("div", { class: "tiles" }, tiles(entry, board)),
     make("div", { class: "cards" }, [
+      entry.verdict ? card(entry.score ? "Verdict on the newest run" : "What happened", make("pre", { class: "verdict", tabindex: "0" }, entry.verdict)) : null,
+      comparison(entry, board),
       trace ? add(chartCard("Latency", `${trace.crops} crops of each side; the last bar takes all that is slower.`, histogram(trace))) : null,
       trace ? add(chartCard("Answered within", "Cumulative share of crops, to the slowest.", distribution(trace))) : null,
       trace ? add(chartCard("Along the run", "Mean time of stretches of the run; lines part its passes. A slope is drift.", along(trace))) : null,
       entry.ratio ? add(chartCard("Passes", "Time ratio of each pass; the line is their mean, the band its 95 % interval.", ratios(entry), false)) : null,
       entry.confusion?.length ? card("Confusion matrix", confusionTable(entry)) : null,
       entry.classes?.length ? card("Classes", classTable(entry)) : null,
-      make("div", { class: "stack" }, [comparison(entry, board), entry.flags?.length ? card("Flags", make("dl", { class: "machine" }, entry.flags.flatMap(([name, meaning]) => [make("dt", {}, name), make("dd", {}, meaning)]))) : null,
+      make("div", { class: "stack" }, [entry.flags?.length ? card("Flags", make("dl", { class: "machine" }, entry.flags.flatMap(([name, meaning]) => [make("dt", {}, name), make("dd", {}, meaning)]))) : null,
       entry.runs ? history_(entry, board) : null].filter(Boolean)),
       machineCard(entry, board),
     ].filter(Boolean)),

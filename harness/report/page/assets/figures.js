@@ -32,7 +32,7 @@ function config(points) {
       titleFontWeight: 500, labelFontSize: 11, titleFontSize: 12,
     },
     axisX: { labelOverlap: true },
-    range: { looks: [accent, accent, weak], sides: [colour("ours"), colour("theirs")] },
+    range: { looks: [accent, accent, weak], inks: [ink, base], sides: [colour("ours"), colour("theirs")] },
     style: {
       goal: { color: colour("region"), fillOpacity: 0.07 },
       equal: { color: colour("curve"), strokeWidth: 1, strokeDash: [3, 3] },
@@ -41,9 +41,7 @@ function config(points) {
       pareto: { color: accent, strokeWidth: 2, interpolate: "step-after", strokeOpacity: 0.55 },
       dot: { filled: true, size: many ? 22 : 70, opacity: 1, stroke: paper, strokeWidth: many ? 0.4 : 1 },
       reference: { filled: true, size: 90, shape: "diamond", color: base, opacity: 1 },
-      below: { color: base, fontSize: 11, align: "left", dx: 6, dy: 15 },
-      before: { color: base, fontSize: 11, align: "right", dx: -6, dy: 15 },
-      entryname: { color: ink, fontSize: 11, align: "left", dx: 7, dy: -8 },
+      name: { fontSize: 11, font },
       ring: { size: 260, filled: false, color: ink, strokeWidth: 2, opacity: 1 },
       mean: { color: ink, strokeWidth: 1.5 },
       even: { color: base, strokeDash: [3, 3] },
@@ -53,7 +51,8 @@ function config(points) {
 }
 
 // Draws a Vega-Lite chart into `place`; `ready` gets its view. Again where the theme or the width changes.
-async function draw(place, spec, ready = null, points = 0) {
+// `patch` changes the compiled chart.
+async function draw(place, spec, ready = null, points = 0, patch = (vega) => vega) {
   await loadLibrary();
   let turn = 0;
   const again = async () => {
@@ -64,7 +63,7 @@ async function draw(place, spec, ready = null, points = 0) {
     const sized = { ...spec, width: wide, autosize: { type: "fit", contains: "padding" }, padding: 4 };
     figures.set(place, { again, view: null, wide });
     const { view: drawn } = await vegaEmbed(place, sized, {
-      mode: "vega-lite", renderer: points > 300 ? "canvas" : "svg", config: config(points), actions: false, tooltip: false, hover: false, logLevel: 1, defaultStyle: false,
+      mode: "vega-lite", patch, renderer: points > 300 ? "canvas" : "svg", config: config(points), actions: false, tooltip: false, hover: false, logLevel: 1, defaultStyle: false,
     });
     if (mine !== turn) return; // the width changed meanwhile
     figures.set(place, { again, view: drawn, wide });

@@ -5,8 +5,6 @@ let shownEntry = "";
 function place(board, section) {
   if (!$("#pareto")) {
     $(".slot", section).append($("#panel").content.cloneNode(true));
-    for (const head of $$(".ranked thead th[data-key]", section).length ? $$(".ranked thead th[data-key]", section) : $$("thead th[data-key]", section))
-      $("#sortby").append(make("option", { value: head.dataset.key }, head.textContent));
     const axes = { parameters: (e) => e.parameters, macs: (e) => e.macs };
     for (const [axis, has] of Object.entries(axes))
       if (!view.boards.some((one) => one.entries.some(has))) $(`#axis option[value=${axis}]`).remove();
@@ -14,6 +12,17 @@ function place(board, section) {
     $(".whatif details").open = innerWidth > 1000 || weights().changed; // on a phone the board comes first
     listen();
   } else $(".slot", section).append(...$$(".panel,.tools"));
+  const heads = $$("th[data-key]", $("thead:has(th[data-key])", section) ?? section);
+  $("#sortby").replaceChildren(...heads.map((head) => make("option", { value: head.dataset.key }, head.textContent)));
+}
+
+// Of many boards a list is quicker than tabs; without scripts the tabs stay.
+function offerBoards() {
+  const tabs = $("nav[aria-label=Boards]");
+  if (!tabs || view.boards.length <= 8) return;
+  const pick = make("select", { id: "boards" }, view.boards.map((board) => make("option", { value: board.id }, `${board.title} · ${board.machine}`)));
+  pick.addEventListener("change", () => change({ ...DEFAULTS, board: pick.value }, true));
+  tabs.replaceWith(make("label", { class: "boards" }, make("span", { class: "hush" }, "Board"), pick));
 }
 
 function listen() {
@@ -48,7 +57,7 @@ function showControls(board) {
   $("#reset").disabled = !now.changed;
   $(".whatif").classList.toggle("on", now.changed);
   $("#whatifsays").textContent = !board.present ? "This board has rules of its own."
-    : now.changed ? "Not the board's ranks: by these weights, ties not tested." : "Other weights: ranked here, in your browser.";
+    : now.changed ? "Not the board's ranks: by these weights. What a rerun could swap shares a rank (=)." : "Other weights: ranked here, in your browser.";
   if ($("#filter").value !== state.q) $("#filter").value = state.q;
   $("#show").value = state.show;
   $("#axis").value = state.x || "ratio";
@@ -65,6 +74,7 @@ function show() {
     if (link.dataset.board === board.id) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
+  if ($("#boards")) $("#boards").value = board.id;
   hint("");
   if (entry) {
     const wanted = `${board.id} ${entry.id} ${state.vs}`;
@@ -144,5 +154,6 @@ document.addEventListener("click", (event) => {
 });
 addEventListener("hashchange", () => { readState(); show(); });
 addEventListener("popstate", () => { readState(); show(); });
+offerBoards();
 readState();
 show();

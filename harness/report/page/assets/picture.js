@@ -8,6 +8,7 @@ const STEPS = [0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10];
 let selected = null; // the entry that a click chose
 let pareto = null; // what is drawn: view, points
 
+const brief = (name) => (name.length > 24 ? `${name.slice(0, 23)}…` : name);
 function pointsOf(board, axis) {
   const points = [];
   for (const entry of board.entries) {
@@ -15,7 +16,7 @@ function pointsOf(board, axis) {
     if (!x || !entry.f1 || x[0] <= 0) continue;
     const [y, low, high] = entry.f1;
     points.push({
-      id: entry.id, name: entry.name.length > 24 ? `${entry.name.slice(0, 23)}…` : entry.name, label: "",
+      id: entry.id, name: brief(entry.name),
       look: entry.rank === undefined ? "weak" : "ranked",
       x: x[0], low: x[1] === null ? x[0] : Math.max(x[1], x[0] / 1000), high: x[2] ?? x[0],
       y, ylow: low ?? y, yhigh: high ?? y,
@@ -27,18 +28,31 @@ function pointsOf(board, axis) {
     if (point.look === "ranked" && point.y > best) [point.look, best] = ["front", point.y];
   return points;
 }
-// Names the points, those on the front first, where no name is in the way of another.
-function label(points, [[left, right], [low, high]]) {
-  const taken = [];
-  const narrow = innerWidth < 720;
-  const named = points.filter((point) => point.look === "front" || points.length <= 25);
-  for (const point of named.sort((a, b) => (a.look !== "front") - (b.look !== "front"))) {
-    const at = [Math.log(point.x / left) / Math.log(right / left), (point.y - low) / (high - low)];
-    const free = taken.every((other) => Math.abs(at[0] - other[0]) > (narrow ? 0.4 : 0.2) || Math.abs(at[1] - other[1]) > 0.06);
-    if (!free || taken.length >= (narrow ? 6 : 12)) continue;
-    point.label = point.name;
-    taken.push(at);
-  }
+// The points that the picture shows, and those too far off: as in pareto.py.
+function near(points, lines) {
+  const kept = points.filter((point) => point.look !== "weak");
+  if (!kept.length) return [points, []];
+  const [xs, ys] = [[...kept, ...lines].map((p) => Math.log(p.x)), [...kept, ...lines].map((p) => p.y)];
+  const [left, right, low, high] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
+  const [wide, tall] = [Math.max((right - left) / 2, 0.7), Math.max((high - low) / 2, 0.1)];
+  const beside = ({ x, y }) => Math.log(x) >= left - wide && Math.log(x) <= right + wide && y >= low - tall && y <= high + tall;
+  const [shown, far] = [[], []];
+  for (const point of points) (point.look !== "weak" || beside(point) ? shown : far).push(point);
+  return [shown, far];
+}
+// Rows of the names, as in picture.py: those that come first find a place first.
+function namesOf(points, lines, numbers) {
+  const few = points.length <= 25;
+  const front = (point) => point.look === "front";
+  const rows = [
+    ...lines.map((line) => [line, "line", line.name]),
+    ...[...points.filter(front), ...points.filter((point) => !front(point))]
+      .map((point) => [point, "entry", few || front(point) ? point.name : ""]),
+    ...numbers.filter((one) => one.label).map((one) => [one, "entry", ""]),
+  ];
+  const found = rows.map(([{ x, y }, kind, name]) => ({ x, y, dx: 0, dy: 0, kind, name }));
+  const around = few ? [[5, 0], [-5, 0], [0, 5], [0, -5]] : [];
+  return [...found, ...found.flatMap((one) => around.map(([dx, dy]) => ({ ...one, name: "", dx, dy })))];
 }
 
 function domainsOf(points) {
@@ -47,7 +61,7 @@ function domainsOf(points) {
   const [left, right, bottom, top] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
   const wide = Math.max(Math.log(right / left) * 0.08, 0.1);
   const tall = Math.max((top - bottom) * 0.08, 0.02);
-  return [[left * Math.exp(-wide), right * Math.exp(3 * wide)], [Math.max(bottom - tall, 0), Math.min(top + tall, 1)]];
+  return [[left * Math.exp(-wide), right * Math.exp(wide)], [Math.max(bottom - tall, 0), Math.min(top + tall, 1)]];
 }
 
 function curvesOf(board, [[left, right], [low, high]], { wt, wf, k }) {
@@ -96,60 +110,74 @@ function ticksOf([left, right]) {
   return found.filter((value) => value >= left && value <= right);
 }
 
-// The target's name stands at its left, the baseline's at its right; on a phone there is room for the one alone.
-function lineAt({ name: whole, ratio: x, f1: y }) {
-  const name = whole.length > 24 ? `${whole.slice(0, 23)}…` : whole;
-  const narrow = innerWidth < 720;
-  const before = x < 1 ? !narrow : narrow;
-  return { name, before: before ? name : "", below: before || x < 1 ? "" : name, x, y };
+// What the picture shows: entries that the reader chose to see, by kind and by text.
+function valuesOf(board, axis) {
+  const entries = new Map(board.entries.map((entry) => [entry.id, entry]));
+  const chosen = pointsOf(board, axis).filter((point) => passes(entries.get(point.id), [], state.show));
+  const lines = axis === "ratio" ? board.lines.map(({ name, ratio: x, f1: y }) => ({ name: brief(name), x, y })) : [];
+  const [points, far] = near(chosen, lines);
+  if (!points.length) return { points, far, lines };
+  const domains = domainsOf([...points, ...lines]); // of all texts: the picture holds still while one types
+  const words = wordsOf(state.q);
+  const seen = points.filter((point) => passes(entries.get(point.id), words, ""));
+  const target = lines.find((line) => line.name === "target");
+  const numbers = axis === "ratio" && board.present && board.baseline_f1 !== null ? curvesOf(board, domains, weights()) : [];
+  return {
+    points: seen, far, lines, domains,
+    region: target ? [{ x: domains[0][0], x2: target.x, y: target.y, y2: domains[1][1] }] : [],
+    curves: numbers,
+    front: borderOf(points.filter((point) => point.look === "front"), domains),
+    active: seen.filter((point) => point.id === selected),
+    names: namesOf(seen, lines, numbers),
+  };
 }
+const DATA = ["points", "lines", "region", "curves", "front", "active", "names"];
 
 function showPicture(board) {
   const place = $("#pareto");
   const axis = Object.hasOwn(AXES, state.x) ? state.x : "ratio";
-  const points = pointsOf(board, axis);
-  const lines = axis === "ratio" ? board.lines.map(lineAt) : [];
-  const drawn = `${board.id} ${axis} ${innerWidth < 720}`;
-  place.closest(".panel").hidden = !points.length && !board.lines.length;
-  if (!points.length) {
+  const { wt, wf, k } = weights();
+  const asked = [board.id, axis, innerWidth < 720, state.show, state.q, wt, wf, k].join(" ");
+  if (pareto?.asked === asked && place.firstElementChild) return; // sorting changes nothing here
+  const values = valuesOf(board, axis);
+  const { domains, far } = values;
+  const drawn = `${board.id} ${axis} ${innerWidth < 720} ${domains}`;
+  place.closest(".panel").hidden = !board.entries.length && !board.lines.length;
+  const off = far.length > 2 ? `${far.length} entries` : far.map((point) => point.name).join(", ");
+  $("#far").textContent = far.length ? `far off and not shown: ${off}` : "";
+  if (!domains) {
     place.textContent = board.entries.length ? "No entry has this number." : "";
     pareto = null;
     return;
   }
-  const domains = domainsOf([...points, ...lines]);
-  label(points, domains);
-  const target = lines.find((line) => line.name === "target");
-  const values = {
-    points, lines,
-    region: target ? [{ x: domains[0][0], x2: target.x, y: target.y, y2: domains[1][1] }] : [],
-    curves: axis === "ratio" && board.present && board.baseline_f1 !== null ? curvesOf(board, domains, weights()) : [],
-    front: borderOf(points.filter((point) => point.look === "front"), domains),
-    active: points.filter((point) => point.id === selected),
-  };
   if (pareto?.drawn === drawn && place.firstElementChild) {
-    pareto.values = values;
+    Object.assign(pareto, { values, asked });
     if (pareto.view) {
-      for (const name of ["curves", "active"]) pareto.view.data(name, values[name]);
+      for (const name of DATA) pareto.view.data(name, values[name]);
       pareto.view.run();
     }
     return;
   }
-  const spec = JSON.parse($("#chart").textContent);
+  const { chart: spec, names } = JSON.parse($("#chart").textContent);
   const { x, y } = spec.layer[0].encoding;
   x.scale.domain = domains[0];
   y.scale.domain = domains[1];
   x.title = AXES[axis].title;
   x.axis = { values: ticksOf(domains[0]), format: axis === "ratio" ? "~r" : "~s" };
   spec.height = innerWidth < 720 ? 300 : 360;
-  const its = { drawn, values, view: null, board };
+  const its = { drawn, asked, values, view: null, board };
   pareto = its;
   place.textContent = "";
+  const patch = (vega) => {
+    for (const [key, one] of Object.entries({ data: names.data, scales: names.scale, marks: names.mark })) vega[key].push(one);
+    return vega;
+  };
   draw(place, spec, (made) => {
     its.view = made;
-    for (const [name, value] of Object.entries(its.values)) made.data(name, value);
+    for (const name of DATA) made.data(name, its.values[name]);
     made.run();
     made.addEventListener("pointermove", (event, item) => point(item?.datum?.id ?? null, event));
-  }, points.length);
+  }, values.points.length, patch);
 }
 
 function says(entry) {

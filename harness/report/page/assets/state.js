@@ -101,14 +101,17 @@ function tBelow(t, degrees) {
   const tail = 0.5 * beta(degrees / (degrees + t * t), degrees / 2, 0.5);
   return t > 0 ? 1 - tail : tail;
 }
+const criticals = new Map(); // degrees -> value: a thousand entries have a few
 function tCritical(degrees) {
+  if (criticals.has(degrees)) return criticals.get(degrees);
   let [low, high] = [0, 1000];
   for (let i = 0; i < 60; i++) {
     const middle = (low + high) / 2;
     if (tBelow(middle, degrees) < 0.975) low = middle;
     else high = middle;
   }
-  return (low + high) / 2;
+  criticals.set(degrees, (low + high) / 2);
+  return criticals.get(degrees);
 }
 // Welch's degrees of freedom of the difference of two estimates.
 function welch(errors, degrees) {

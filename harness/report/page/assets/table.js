@@ -12,6 +12,8 @@ const COLUMNS = {
   p90: by((e) => e.latency?.[2]),
   p95: by((e) => e.latency?.[3]),
   p99: by((e) => e.latency?.[4]),
+  speed: by((e) => e.latency?.[5] ?? e.speed),
+  batch: by((e) => e.batch?.[0]),
   parameters: by((e) => e.parameters),
   macs: by((e) => e.macs),
   size: by((e) => e.size),
@@ -19,18 +21,46 @@ const COLUMNS = {
   isolation: by((e) => e.isolation || null),
   date: by((e) => e.date),
 };
-const DESCENDING = new Set(["f1", "date"]); // what is best, or newest, first
+const DESCENDING = new Set(["f1", "date", "speed"]); // what is best, or newest, first
+
+// Standard error of an entry's score on a rerun under other weights: as in pool.py, of its time and of its F1.
+function errorOf(entry, board, { wt, wf, k }) {
+  if (entry.error == null || entry.ratio[1] === null) return null;
+  const time = entry.ratio[0] * (Math.log(entry.ratio[2] / entry.ratio[1]) / 2 / tCritical(entry.degrees ?? 1));
+  const slope = (weight, steep) => {
+    const at = sigmoid(steep * (board.baseline_f1 - entry.f1[0]));
+    return weight * steep * at * (1 - at);
+  };
+  const usual = slope(1, view.f1_slope);
+  const f1 = usual ? Math.sqrt(Math.max(entry.error ** 2 - (view.time_weight * time) ** 2, 0)) / usual : 0;
+  return Math.hypot(wt * time, slope(wf, k) * f1);
+}
+
+// Best ranks of entries: 1 and as many as are better beyond what a rerun changes; as in stats.py, all pairs together.
+function placesOf(entries, board, now) {
+  const values = entries.map((entry) => entry.now[0]);
+  const critical = board.critical ?? 1;
+  const squares = entries.map((entry) => ((errorOf(entry, board, now) ?? Infinity) * (entry.widening ?? 1) * critical) ** 2);
+  return values.map((value, i) => {
+    let better = 0;
+    for (let j = 0; j < values.length; j++) // a thousand entries are a million pairs at each step of a slider
+      if (value > values[j] && (value - values[j]) ** 2 > squares[i] + squares[j]) better++;
+    return 1 + better;
+  });
+}
 
 // Scores and places of a board under the weights in force; the rules' own ranks where these are the rules'.
 function rerank(board) {
   const now = weights();
-  const rankable = board.entries.filter((entry) => entry.rank !== undefined);
+  const other = now.changed && board.present;
   for (const entry of board.entries) {
     entry.now = entry.score ?? null;
     entry.place = entry.rank ?? null;
     entry.shown = entry.shown_rank;
-    if (now.changed && board.present && entry.ratio && entry.f1) {
-      entry.now = entry.ratio.map((ratio) => (ratio === null ? null : scored(ratio, entry.f1[0], board, now)));
+    if (other && entry.ratio && entry.f1) {
+      const [value, error] = [scored(entry.ratio[0], entry.f1[0], board, now), errorOf(entry, board, now)];
+      const half = error === null ? null : error * tCritical(entry.degrees ?? 1);
+      entry.now = half === null ? [value, null, null] : [value, value - half, value + half];
     }
   }
   for (const line of board.lines) {
@@ -38,17 +68,20 @@ function rerank(board) {
     line.now = [score, null, null];
     line.place = null;
   }
-  if (now.changed && board.present) {
-    rankable.sort((a, b) => a.now[0] - b.now[0]);
+  if (other) {
+    const rankable = board.entries.filter((entry) => entry.rank !== undefined);
+    const places = placesOf(rankable, board, now);
+    const many = new Map();
+    for (const place of places) many.set(place, (many.get(place) ?? 0) + 1);
     rankable.forEach((entry, i) => {
-      const before = rankable[i - 1];
-      entry.place = before && before.now[0] === entry.now[0] ? before.place : i + 1;
-      entry.shown = String(entry.place);
+      entry.place = places[i];
+      entry.shown = `${places[i]}${many.get(places[i]) > 1 ? "=" : ""}`;
     });
   }
   return now;
 }
 
+const wordsOf = (text) => text.toLowerCase().split(/\s+/).filter(Boolean);
 // Whether the reader should see an entry under the filters.
 function passes(entry, words, wanted) {
   const flagged = (entry.flags ?? []).length > 0;
@@ -145,7 +178,7 @@ addEventListener("beforeprint", () => { for (const table of tables.keys()) if (!
 // Brings a board's tables in line with the state.
 function showTables(board, section) {
   const now = rerank(board);
-  const words = state.q.toLowerCase().split(/\s+/).filter(Boolean);
+  const words = wordsOf(state.q);
   const wanted = Object.hasOwn(COLUMNS, state.sort) ? state.sort : now.changed ? "score" : "";
   const descending = state.dir ? state.dir === "down" : DESCENDING.has(wanted);
   let [shown, all] = [0, 0];
