@@ -15,7 +15,7 @@ from harness.nets.build import Residual, SqueezeExcitation, network
 from harness.nets.table import Conv, InvertedResidual, Linear, Row
 
 MULTIPLE = 8  # of channels that stay, as runtimes lay them out
-_STRIDES = 200  # in which all channels would be taken out; small ones, to stop close to the budget
+_STRIDES = 80  # in which all channels would be taken out; small ones, to stop close to the budget
 
 
 def narrowed(net: nn.Module, rows: Rows, size: int, macs: int) -> tuple[nn.Module, Rows]:
