@@ -187,7 +187,7 @@ def test_a_pruned_block_that_never_added_its_input_still_does_not() -> None:
 
 
 def test_fewer_channels_than_can_be_left_are_one_line() -> None:
-    rows = rows_of(MIXED)
+    rows = rows_of(f"blocks: [{conv(16, 'relu', 2, 3)}, {conv(16, 'relu')}]".encode())
     with pytest.raises(UsageError, match=r"by fewer channels, got .* at least"):
         narrowed(trained(rows), rows, 32, counts(network(fewest(rows), 6), 32).macs // 2)
 
