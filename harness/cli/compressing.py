@@ -56,7 +56,8 @@ def compress(
     cost: Annotated[
         Cost, typer.Option(help="A block's loss of F1 is set against its measured time, or its multiply-adds.")
     ] = Cost.time,
-    passes: Annotated[int, typer.Option(help="Of each measurement, over the validation crops.", min=2)] = 3,
+    passes: Annotated[int, typer.Option(help="Of each measurement of time and score.", min=2)] = 3,
+    crops: Annotated[int, typer.Option(help="Validation crops that a measurement takes at most.", min=1)] = 400,
     baseline: Annotated[str | None, typer.Option(help="A package. Default: that of the rules.")] = None,
     isolation: IsolationOption = None,
     fresh: Annotated[
@@ -110,6 +111,7 @@ def compress(
         steps=steps or _STEPS,
         epochs=epochs,
         passes=passes,
+        crops=crops,
     )
     order = lab.ordered(its, asked)
     if fresh:
@@ -122,7 +124,7 @@ def compress(
         with contextlib.redirect_stdout(sys.stderr):
             show(train(step, store, fine), fine.epochs)
 
-    with rehearsals(root, rules, against, path, isolation, passes) as judge:
+    with rehearsals(root, rules, against, path, isolation, passes, crops) as judge:
         bench = lab.Bench(store, recipe, judge, fit, name, run)
         done = _shown(its, order, bench)
     publish(run, folder, order, done, _command(submission, order, macs, time, name))
@@ -227,4 +229,6 @@ def _command(submission: str, order: "Order", macs: str | None, time: str | None
     budget = [*(["--macs", macs] if macs else []), *(["--time", time] if time else [])]
     ways = ["--steps", str(order.steps)] if order.by == "channels" else ["--cost", order.cost]
     words = ["harness compress", Path(submission).name, "--data", order.data, "--by", order.by, *budget, *ways]
-    return " ".join([*words, "--epochs", str(order.epochs), "--passes", str(order.passes), "--name", name])
+    numbers = {"--epochs": order.epochs, "--passes": order.passes, "--crops": order.crops}
+    words += [word for option, number in numbers.items() for word in (option, str(number))]
+    return " ".join([*words, "--baseline", order.baseline, "--name", name])

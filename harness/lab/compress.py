@@ -213,14 +213,15 @@ def fine_tuning(recipe: Recipe, order: Order) -> Recipe:
 
 
 def _measured(number: int, folder: Path, its: Tabled, bench: Bench) -> Step:
-    size = counts(reread(folder, its, bench.store.manifest.name).net, its.size)
+    net = reread(folder, its, bench.store.manifest.name).net
     path = folder.with_suffix(".json")
     try:
         choice = msgspec.json.decode(path.read_bytes(), type=Choice)
     except (OSError, msgspec.DecodeError) as error:
         raise DataError(f"{path}: expected what was taken out, got {error}; --fresh starts over") from error
     result = bench.judge(folder)
-    return Step(number, choice, *size, result.f1.value, result.time_ratio, result.score.value)
+    f1 = validation_f1(net, bench.store, its.size)
+    return Step(number, choice, *counts(net, its.size), f1, result.time_ratio, result.score.value)
 
 
 def described(rows: Rows, number: int) -> str:

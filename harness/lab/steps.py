@@ -29,6 +29,7 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     steps: int  # on the way to the budget, by channels
     epochs: int  # of fine-tuning a step
     passes: int  # of a measurement
+    crops: int  # validation crops of one, at most
 
 
 class Tried(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,9 +56,9 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     choice: Choice
     parameters: int
     macs: int
-    f1: float  # macro F1, as the judge finds it on validation crops
-    time_ratio: Interval  # to the baseline
-    score: float
+    f1: float  # macro F1 over all validation crops
+    time_ratio: Interval  # to the baseline, by the judge on the order's crops
+    score: float  # by the judge on the same
 
 
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -24,7 +24,20 @@ blocks:
   - {kind: inverted_residual, kernel: 3, expand: 2, out: 16, squeeze: 8, activation: relu}
   - {kind: inverted_residual, kernel: 3, expand: 2, out: 16, activation: relu}
 """
-ARGUMENTS = ("compress", "small", "--data", "practice", "--name", "smaller", "--epochs", "1", "--passes", "2")
+ARGUMENTS = (
+    "compress",
+    "small",
+    "--data",
+    "practice",
+    "--name",
+    "smaller",
+    "--epochs",
+    "1",
+    "--passes",
+    "2",
+    "--crops",
+    "20",
+)
 
 
 @pytest.fixture

@@ -223,7 +223,6 @@ class Judged:
     """What compress reads of a judge's result; time goes with the multiply-adds."""
 
     def __init__(self, macs: int) -> None:
-        self.f1 = Interval(0.5, 0.4, 0.6)
         self.time_ratio = Interval(0.1 + macs / 1e6, 0.1, 0.2)
         self.score = Interval(1.0, 0.9, 1.1)
 
@@ -277,6 +276,7 @@ def order(its: Tabled, **changes: Any) -> Order:
         steps=2,
         epochs=0,
         passes=2,
+        crops=10,
     )
     return ordered(its, msgspec.structs.replace(plain, **changes))
 
