@@ -40,8 +40,8 @@ def readme(name: str, order: Order, steps: Sequence[Step], command: str) -> str:
 {markdown(steps)}
 
 Macro F1: of all validation crops of `{order.data}`. Time ratio (to `{order.baseline}`) and score: of at most
-{order.crops} of them, {order.passes} passes a step, on the machine that made it. What a package is chosen by is not what
-it is judged by; the verdict: `harness evaluate {name} --data {order.data}`.
+{order.crops} of them, {order.passes} passes a step, on the machine that made it. What a package is chosen by is not
+what it is judged by; the verdict: `harness evaluate {name} --data {order.data}`.
 """
 
 
