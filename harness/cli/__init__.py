@@ -12,6 +12,7 @@ import typer
 
 from harness.cli import (
     board,
+    compressing,
     doctor,
     dueling,
     exporting,
@@ -38,6 +39,7 @@ app.add_typer(preparing.app, name="prepare")
 app.command("evaluate")(judging.evaluate)
 app.command("train")(training.train)
 app.command("export")(exporting.export)
+app.command("compress")(compressing.compress)
 app.command("predict")(predicting.predict)
 app.command("profile")(profiling.profile)
 app.add_typer(doctor.app, name="doctor")

@@ -68,7 +68,7 @@ def export(
     rules = read_rules(root)
     package = staging.find(root, submission)
     check_writer(to.value, f"export to {to.value}", quantising=int8)
-    folder = package.parent / _new_name(name, f"{package.name}_{'int8' if int8 else _ENDINGS[to]}")
+    folder = package.parent / new_name(name, f"{package.name}_{'int8' if int8 else _ENDINGS[to]}")
     path = data_folder(root, data)
     store = open_data(path)
 
@@ -82,11 +82,10 @@ def export(
     if int8:
         wanted = Wanted(folder, package, path, Device.cpu, isolation, rival=True)
         print(_duelled(root, rules, wanted, difference))
-    shown = folder.name if folder.parent.parent == root else str(folder)
-    print(f"  judge it    harness evaluate {shown} --data {store.manifest.name}")
+    print(f"  judge it    harness evaluate {typed(root, folder)} --data {store.manifest.name}")
 
 
-def _new_name(name: str | None, default: str) -> str:
+def new_name(name: str | None, default: str) -> str:
     from harness.errors import UsageError
 
     if name is None:
@@ -94,6 +93,11 @@ def _new_name(name: str | None, default: str) -> str:
     if Path(name).name != name or name.startswith(".") or not name.isprintable() or not name.strip():
         raise UsageError(f"--name: expected a plain name, got {name!r}")
     return name
+
+
+def typed(root: Path, package: Path) -> str:
+    """How a package is named on a command line: by its name where it lies among the project's."""
+    return package.name if package.parent.parent == root else str(package)
 
 
 def answers(store: "Store", sandbox: "Sandbox", limits: "Limits") -> "Answers":

@@ -33,8 +33,10 @@ class Counted(NamedTuple):
 
 
 def counts(net: nn.Module, size: int) -> Counts:
-    """Of float32 pictures of this side in pixels. The network is left in evaluation mode."""
+    """Of float32 pictures of this side in pixels. The network is left in the mode that it was in."""
+    training = net.training
     found = counted(net, torch.zeros(1, 3, size, size))
+    net.train(training)
     return Counts(found.parameters, found.macs)
 
 

@@ -87,7 +87,7 @@ def export(source: Source, store: Store, order: Order, answers: Answers) -> Expo
     Raises SubmissionError where the network cannot be exported or the export does not answer like it (kind "export"),
     UsageError where the folder is there, DataError without crops to check or to calibrate with. Nothing is left then.
     """
-    _refuse_taken(order, source.package)
+    refuse_taken(order.folder, source.package, order.fresh, "exported_from")
     if order.int8:
         _quantised(order.to)
     _refuse_no_crops(store, order)
@@ -105,7 +105,10 @@ def export(source: Source, store: Store, order: Order, answers: Answers) -> Expo
         checked = _compared(store, before, answers(partial), difference)
         _refuse_different(order, checked)
         size = sum(file.stat().st_size for file in path.parent.iterdir() if file.suffix != ".json")
-        _keep(partial, order.folder)
+        if (order.folder / _README).is_file():
+            with machine(order.folder):
+                shutil.copy(order.folder / _README, partial / _README)
+        keep(partial, order.folder)
     return Exported(order.folder, size, checked, not_folded)
 
 
@@ -154,16 +157,20 @@ def _trained_input(package: Path, info: WeightsInfo) -> Input:
     return Input(size)
 
 
-def _refuse_taken(order: Order, package: Path) -> None:
-    """Raises UsageError where the folder is there; `fresh` replaces an export alone, never what someone wrote."""
-    folder, name = order.folder, order.folder.name
+def refuse_taken(folder: Path, package: Path, fresh: bool, mark: str) -> None:
+    """Raises UsageError where the folder is there; `fresh` replaces what harness made alone, never what someone wrote.
+
+    `mark`: the key that harness leaves in the recipe of weights/*.json of such a package.
+    """
+    name = folder.name
     if not folder.exists() and not folder.is_symlink():
         return
-    if not order.fresh:
+    if not fresh:
         raise UsageError(f"{name}: expected a new name, it is there already; --fresh replaces it, --name names another")
     infos = [path.read_text(errors="replace") for path in (folder / "weights").glob("*.json")]
-    if folder.resolve() == package.resolve() or not infos or not all('"exported_from"' in text for text in infos):
-        raise UsageError(f"{name}: expected an earlier export to replace, got another package; --name names a new one")
+    if folder.resolve() == package.resolve() or not infos or not all(f'"{mark}"' in text for text in infos):
+        made = "export" if mark == "exported_from" else "compression"
+        raise UsageError(f"{name}: expected an earlier {made} to replace, got another package; --name names a new one")
 
 
 def _refuse_no_crops(store: Store, order: Order) -> None:
@@ -241,11 +248,9 @@ def _toml(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _keep(partial: Path, folder: Path) -> None:
-    """Copies the new package beside its place, then gives it its name; of an earlier export the README.md stays."""
+def keep(partial: Path, folder: Path) -> None:
+    """Copies a new package beside its place, then gives it its name; what was there goes."""
     with machine(folder):
-        if (folder / _README).is_file():
-            shutil.copy(folder / _README, partial / _README)
         beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
             shutil.copytree(partial, beside / "new")

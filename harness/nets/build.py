@@ -14,6 +14,7 @@ from harness.nets.table import (
     Linear,
     Pooling,
     Row,
+    adds_input,
     hidden_channels,
     squeezed_channels,
 )
@@ -118,7 +119,7 @@ class Residual(nn.Module):
         layers += [SqueezeExcitation(hidden, squeeze)] if squeeze else []
         layers += [*_activation(row.activation), *_conv(hidden, row.out, 1, 1, "none")]
         self.layers = nn.Sequential(*layers)
-        self.skip = row.stride == 1 and channels == row.out
+        self.skip = adds_input(row, channels)
 
     def forward(self, maps: Tensor) -> Tensor:
         """(n, channels, side, side) -> (n, out, side / stride, side / stride)."""

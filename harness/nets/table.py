@@ -44,7 +44,7 @@ class DepthwiseConv(_Row, frozen=True, tag="depthwise_conv"):
 class InvertedResidual(_Row, frozen=True, tag="inverted_residual"):
     """1x1 expansion (none where `expand` is 1), depthwise, squeeze-and-excitation (none where 0), 1x1 projection.
 
-    The input is added where its shape is the output's. MobileNetV3, arXiv:1905.02244, figure 4.
+    The input is added where its shape is the output's, and `skip`. MobileNetV3, arXiv:1905.02244, figure 4.
     """
 
     kernel: int
@@ -54,6 +54,7 @@ class InvertedResidual(_Row, frozen=True, tag="inverted_residual"):
     hidden: int = 0  # hidden channels, where they are given instead of `expand`
     squeeze: float = 0  # channels between the two 1x1 convolutions, or, below 1, their share of the hidden ones
     stride: int = 1
+    skip: bool = True  # False: the input is never added
 
 
 class InvertedResidualV2(_Row, frozen=True, tag="inverted_residual_v2"):
@@ -172,6 +173,11 @@ def hidden_channels(row: InvertedResidual, channels: int) -> int:
     return row.hidden or max(1, round(channels * row.expand))
 
 
+def adds_input(row: InvertedResidual, channels: int) -> bool:
+    """Whether the block is a residual one, where so many channels come in."""
+    return row.skip and row.stride == 1 and row.out == channels
+
+
 def squeezed_channels(row: InvertedResidual, hidden: int) -> int:
     """Inside squeeze-and-excitation, 0 where there is none; a share is rounded as torchvision does."""
     return int(row.squeeze) if row.squeeze >= 1 or not row.squeeze else divisible(hidden * row.squeeze)
@@ -236,6 +242,8 @@ def text(rows: Sequence[Row], comment: str) -> str:
 
 
 def _number(value: object) -> object:
+    if isinstance(value, bool):
+        return str(value).lower()
     return int(value) if isinstance(value, float) and value == int(value) else value
 
 

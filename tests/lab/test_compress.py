@@ -1,0 +1,442 @@
+"""Compression: exactly what is named goes, what is left is a table's network, budgets are met, kills lose little."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import torch
+from torch import nn
+
+from harness.data.store import Store, open_store
+from harness.data.weights import WeightsInfo, read_info, write_weights
+from harness.errors import SubmissionError, UsageError
+from harness.lab import compress as lab
+from harness.lab.compress import Bench, cheapest, compress, described, ordered
+from harness.lab.counts import counts
+from harness.lab.narrowing import channels, fewest, narrowed, read_back
+from harness.lab.publishing import publish
+from harness.lab.recipe import Recipe
+from harness.lab.removal import explicit, obstacle, rows_without, without
+from harness.lab.steps import Choice, Order, Step, Tried
+from harness.lab.tabled import Tabled, opened, reread
+from harness.lab.train import as_stored, train
+from harness.nets.build import network
+from harness.nets.table import Row, parse, text
+from harness.stats import Interval
+from tests.conftest import ROOT
+from tests.pictures import prepare_tinted
+
+CUT = (ROOT / "submissions" / "mbv3_cut" / "mobilenetv3_cut.yaml").read_bytes()
+MIXED = b"""
+blocks:
+  - {kind: conv, kernel: 3, out: 16, stride: 2, activation: hardswish}
+  - {kind: inverted_residual, kernel: 3, expand: 2, out: 16, squeeze: 0.5, activation: relu}
+  - {kind: depthwise_conv, kernel: 3, activation: relu}
+  - {kind: inverted_residual, kernel: 5, expand: 3, out: 24, squeeze: 16, stride: 2, activation: hardswish}
+  - {kind: inverted_residual, kernel: 3, expand: 2, out: 24, activation: silu}
+  - {kind: pooling, type: max}
+  - {kind: conv, kernel: 1, out: 48, activation: relu6}
+  - {kind: linear, out: 32, activation: relu}
+"""
+RECIPE = Recipe(size=32, epochs=4, batch=16, max_lr=0.05)
+
+
+def trained(rows: tuple[Row, ...], classes: int = 6) -> nn.Module:
+    """A network of these rows whose batch norms do something, in evaluation mode."""
+    torch.manual_seed(0)
+    net = network(rows, classes)
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for values in (module.running_var, module.weight, module.running_mean, module.bias):
+                assert values is not None
+                nn.init.uniform_(values, 0.5, 1.5)
+    return net.eval()
+
+
+def pictures(count: int, side: int) -> torch.Tensor:
+    return torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(1))
+
+
+def rows_of(table: bytes) -> tuple[Row, ...]:
+    return explicit(parse(table, "table"))
+
+
+def conv(out: int, activation: str, stride: int = 1, kernel: int = 1) -> str:
+    return f"{{kind: conv, kernel: {kernel}, out: {out}, stride: {stride}, activation: {activation}}}"
+
+
+def test_parameters_and_multiply_adds_are_the_published_ones_and_the_mode_stays() -> None:
+    net = network(parse(CUT, "table"), 6)
+    found = counts(net, 156)
+    assert found.parameters == 294_854
+    assert found.macs == pytest.approx(342.8e6, abs=0.05e6)
+    assert net.training
+    assert counts(net.eval(), 156) == found
+    assert not net.training
+
+
+@pytest.mark.parametrize(
+    ("number", "fewer"),
+    [
+        (1, 464),
+        (2, 2_592 + 8 * 72),  # the expansion behind it takes 16 channels instead of 24
+        (3, 10_328 + 16 * 240),
+        (5, 206_680),
+        (6, 39_360 + 400 * 6),  # the last layer takes 80 channels instead of 480
+    ],
+)
+def test_a_network_without_a_block_has_exactly_the_others_parameters(number: int, fewer: int) -> None:
+    rows = rows_of(CUT)
+    assert obstacle(rows, number) is None
+    net = without(network(rows, 6).eval(), rows, number, pictures(2, 64))
+    assert counts(net, 64).parameters == 294_854 - fewer
+    assert counts(net, 64) == counts(network(rows_without(rows, number), 6), 64)
+
+
+def test_what_cannot_be_taken_out_says_why() -> None:
+    rows = rows_of(CUT)
+    assert obstacle(rows, 0) == "the first takes the picture"
+    assert obstacle(rows, 4) == "the block behind has its shape and can be taken out"
+    assert obstacle(rows_without(rows, 5), 4) is None
+    mixed = rows_of(MIXED)
+    found = [obstacle(mixed, number) for number in range(len(mixed))]
+    assert [number for number, why in enumerate(found) if why is None] == [1, 2, 4, 6]
+    assert found[3] == "the block behind has its shape and can be taken out"
+    assert found[5] == found[7] == "no block"
+
+
+def test_a_stride_goes_to_the_block_behind() -> None:
+    rows = rows_without(rows_of(CUT), 5)
+    left = rows_without(rows, 4)
+    assert [getattr(row, "stride", 1) for row in left] == [2, 1, 1, 1, 2]
+    net = without(network(rows, 6).eval(), rows, 4, pictures(2, 64))
+    assert net(pictures(2, 64)).shape == (2, 6)
+
+
+def test_a_residual_block_that_is_out_is_one_that_adds_nothing() -> None:
+    rows = rows_of(CUT)
+    net = trained(rows)
+    cut = without(net, rows, 5, pictures(2, 32))
+    silent: Any = net.features[5].layers[-1]  # type: ignore[index, union-attr]
+    nn.init.zeros_(silent.weight)
+    nn.init.zeros_(silent.bias)
+    with torch.no_grad():
+        assert torch.allclose(cut(pictures(4, 32)), net(pictures(4, 32)), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        conv(8, "relu"),
+        conv(8, "relu", 2),
+        "{kind: inverted_residual, kernel: 3, expand: 2, out: 8, activation: relu}",
+        "{kind: linear, out: 8, activation: relu}",
+        None,
+    ],
+)
+def test_a_linear_block_is_multiplied_into_what_follows_and_nothing_changes(behind: str | None) -> None:
+    lines = [conv(12, "relu", 2, 3), conv(10, "none"), *([behind] if behind else [])]
+    rows = rows_of(f"blocks: [{', '.join(lines)}]".encode())
+    net = trained(rows)
+    cut = without(net, rows, 1, pictures(8, 24))
+    with torch.no_grad():
+        assert torch.allclose(cut(pictures(3, 24)), net(pictures(3, 24)), atol=1e-3, rtol=1e-3)
+    assert counts(cut, 24).macs < counts(net, 24).macs
+
+
+def test_a_block_does_not_begin_to_add_its_input() -> None:
+    table = f"blocks: [{conv(8, 'relu', 2, 3)}, {conv(12, 'none')}, {{kind: inverted_residual, kernel: 3, expand: 2, "
+    rows = rows_of(f"{table} out: 8, activation: relu}}]".encode())
+    left = rows_without(rows, 1)
+    assert left[1].out == left[0].out == 8  # type: ignore[union-attr]
+    assert not left[1].skip  # type: ignore[union-attr]
+    assert parse(text(left, "as written").encode(), "again") == left
+    net = trained(rows)
+    with torch.no_grad():
+        same = without(net, rows, 1, pictures(8, 24))(pictures(3, 24))
+        assert torch.allclose(same, net(pictures(3, 24)), atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("table", "share"), [(MIXED, 0.4), (CUT, 0.7)])
+def test_a_network_of_fewer_channels_is_the_one_of_its_table(table: bytes, share: float) -> None:
+    rows, size = rows_of(table), 64
+    net = trained(rows)
+    budget = int(counts(net, size).macs * share)
+    small, left = narrowed(net, rows, size, budget)
+    assert counts(small, size).macs <= budget
+    assert channels(left) < channels(rows)
+    again = network(parse(text(left, "written").encode(), "read"), 6).eval()
+    again.load_state_dict(small.state_dict())
+    with torch.no_grad():
+        assert torch.allclose(again(pictures(3, size)), small(pictures(3, size)), atol=1e-5)
+    assert counts(again, size) == counts(small, size)
+    widths = [getattr(row, name, 0) for row in left for name in ("out", "hidden", "squeeze")]
+    assert all(width % 8 == 0 for width in widths)
+    assert counts(net, size).macs > budget  # the one that was given is as it was
+
+
+def test_a_pruned_block_that_never_added_its_input_still_does_not() -> None:
+    block = "{{kind: inverted_residual, kernel: 3, hidden: 16, out: {}, activation: relu{}}}"
+    before, after = (
+        rows_of(f"blocks: [{conv(16, 'relu')}, {block.format(out, skip)}]".encode())
+        for out, skip in ((24, ""), (16, ", skip: false"))
+    )
+    assert read_back(network(after, 3), before) == after
+
+
+def test_fewer_channels_than_can_be_left_are_one_line() -> None:
+    rows = rows_of(f"blocks: [{conv(16, 'relu', 2, 3)}, {conv(16, 'relu')}]".encode())
+    with pytest.raises(UsageError, match=r"by fewer channels, got .* at least"):
+        narrowed(trained(rows), rows, 32, counts(network(fewest(rows), 6), 32).macs // 2)
+
+
+def test_the_least_loss_for_what_is_saved_goes_first() -> None:
+    last = Step(0, Choice("-"), 1, 100, 0.8, Interval(0.5, 0.49, 0.51), 1.0)
+    tried = [
+        Tried(1, "dear", 0.7, 90, 0.45),
+        Tried(2, "cheap", 0.78, 90, 0.45),
+        Tried(3, "slower", 0.8, 90, 0.51),
+        Tried(4, "large", 0.7, 90, 0.3),
+    ]
+    assert cheapest(tried, 0.8, last) == tried[1]
+    assert cheapest([*tried, Tried(5, "free", 0.81, 99, 0.49)], 0.8, last).row == 5  # type: ignore[union-attr]
+    assert cheapest([tried[2]], 0.8, last) is None
+    by_macs = [msgspec.structs.replace(one, time_ratio=None) for one in tried]
+    assert cheapest(by_macs, 0.8, last).row == 3  # type: ignore[union-attr]
+
+
+def test_a_row_is_described_in_a_few_words() -> None:
+    rows = rows_of(MIXED)
+    assert [described(rows, number) for number in (0, 1, 3)] == [
+        "0 conv 3->16",
+        "1 residual 16->16",
+        "3 inverted 16->24",
+    ]
+
+
+# The whole road, with a judge that is told its answers
+
+
+class Judged:
+    """What compress reads of a judge's result; time goes with the multiply-adds."""
+
+    def __init__(self, macs: int) -> None:
+        self.time_ratio = Interval(0.1 + macs / 1e6, 0.1, 0.2)
+        self.score = Interval(1.0, 0.9, 1.1)
+
+
+@pytest.fixture(scope="module")
+def tinted(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return open_store(prepare_tinted(tmp_path_factory.mktemp("tinted")))
+
+
+@pytest.fixture
+def package(tmp_path: Path, tinted: Store) -> Path:
+    folder = tmp_path / "submissions" / "mixed"
+    folder.mkdir(parents=True)
+    (folder / "net.yaml").write_bytes(MIXED)
+    (folder / "recipe.yaml").write_bytes(msgspec.yaml.encode(RECIPE))
+    (folder / "submission.toml").write_text(
+        'name = "mixed"\nauthors = "me"\nrecipe = "recipe.yaml"\n'
+        '[model]\nformat = "table"\narchitecture = "net.yaml"\nthreads = 1\n[input]\nsize = 32\n'
+    )
+    tensors = {name: value.numpy() for name, value in as_stored(trained(rows_of(MIXED), 3).state_dict()).items()}
+    manifest = tinted.manifest
+    info = WeightsInfo(manifest.classes, manifest.digest, {"size": 32}, [{"epoch": 1, "val_f1": 0.3}])
+    write_weights(folder, "tinted", tensors, info)
+    return folder
+
+
+@pytest.fixture
+def bench(package: Path, tinted: Store, tmp_path: Path) -> Bench:
+    its = opened(package, tinted, RECIPE)
+
+    def judge(folder: Path) -> Any:
+        return Judged(counts(reread(folder, its, "tinted").net, 32).macs)
+
+    def fit(folder: Path, recipe: Recipe) -> None:
+        list(train(folder, tinted, recipe))
+
+    return Bench(tinted, RECIPE, judge, fit, "smaller", tmp_path / "run")
+
+
+def order(its: Tabled, **changes: Any) -> Order:
+    plain = Order(
+        package="mixed",
+        digest="",
+        data="tinted",
+        data_digest=its.info.data_digest,
+        baseline="base",
+        by="blocks",
+        macs=None,
+        time=None,
+        cost="macs",
+        steps=2,
+        epochs=0,
+        passes=2,
+        crops=10,
+    )
+    return ordered(its, msgspec.structs.replace(plain, **changes))
+
+
+def steps(events: object) -> list[Step]:
+    return [event for event in events if isinstance(event, Step)]  # type: ignore[attr-defined]
+
+
+def test_blocks_go_one_a_step_until_the_multiply_adds_are_few_enough(package: Path, bench: Bench) -> None:
+    its = opened(package, bench.store, RECIPE)
+    start = counts(its.net, 32)
+    wanted = order(its, macs=start.macs * 3 // 4)
+    done = steps(compress(its, wanted, bench))
+    assert (done[0].parameters, done[0].macs) == start
+    assert all(step.macs > wanted.macs for step in done[:-1])  # type: ignore[operator]
+    assert done[-1].macs <= wanted.macs  # type: ignore[operator]
+    assert [len(step.choice.tried) for step in done[1:]] == [4, 3, 2, 1][: len(done) - 1]
+    for before, after in itertools.pairwise(done):
+        number = int(after.choice.removed.split()[0])
+        rows = reread(bench.folder / str(before.number), its, "tinted").rows
+        assert reread(bench.folder / str(after.number), its, "tinted").rows == rows_without(rows, number)
+
+
+@pytest.mark.parametrize("by", ["blocks", "channels"])
+def test_a_time_is_met_as_the_judge_measures_it(by: str, package: Path, bench: Bench) -> None:
+    its = opened(package, bench.store, RECIPE)
+    done = steps(compress(its, order(its, by=by, time=0.8, cost="time"), bench))
+    ratios = [step.time_ratio.value for step in done]
+    assert ratios[-1] <= 0.8 * ratios[0]
+    assert all(ratio > 0.8 * ratios[0] for ratio in ratios[:-1])
+    assert all(one.time_ratio is not None for step in done for one in step.choice.tried)
+
+
+def test_channels_go_in_as_many_steps_as_asked_for(package: Path, bench: Bench) -> None:
+    its = opened(package, bench.store, RECIPE)
+    start = counts(its.net, 32).macs
+    done = steps(compress(its, order(its, by="channels", macs=start // 2), bench))
+    shares = [step.macs / start for step in done]
+    assert len(done) <= 3
+    assert shares[-1] <= 0.5
+    assert 0.6 < shares[1] <= 0.5**0.5
+    assert "channels" in done[1].choice.removed
+
+
+def test_a_step_is_fine_tuned_from_what_was_kept_and_is_never_worse_for_it(package: Path, bench: Bench) -> None:
+    its = opened(package, bench.store, RECIPE)
+    macs = counts(its.net, 32).macs - 1  # one block, whichever
+    list(compress(its, order(its, macs=macs, epochs=2), bench))
+    info = read_info(bench.folder / "1" / "weights" / "tinted.json")
+    assert [entry["epoch"] for entry in info.log] == [0, 1, 2]
+    assert info.recipe["max_lr"] == pytest.approx(0.05 * lab.FINE_TUNING)
+    assert info.recipe["start_from"] == "tinted"
+    first = read_info(bench.folder / "0" / "weights" / "tinted.json")
+    assert first.log == []
+
+
+def test_a_stopped_compression_goes_on_after_its_last_whole_step(package: Path, bench: Bench) -> None:
+    its = opened(package, bench.store, RECIPE)
+    wanted = order(its, by="channels", macs=counts(its.net, 32).macs // 2, epochs=1)
+    whole = steps(compress(its, wanted, bench))
+    stopped = bench._replace(folder=bench.folder.with_name("stopped"))
+    events = compress(its, wanted, stopped)
+    next(events)
+    next(events)
+    events.close()
+    judged: list[str] = []
+
+    def judge(folder: Path) -> Any:
+        judged.append(folder.name)
+        return bench.judge(folder)
+
+    again = steps(compress(its, wanted, stopped._replace(judge=judge)))
+    assert judged == [str(step.number) for step in whole[2:]]
+    assert [(step.macs, step.parameters) for step in again] == [(step.macs, step.parameters) for step in whole]
+    with pytest.raises(UsageError, match=r"got one of epochs 1 \(here 2\) after \d steps; .* --fresh starts over"):
+        list(compress(its, msgspec.structs.replace(wanted, epochs=2), stopped))
+
+
+def test_a_step_that_was_cut_and_not_fine_tuned_is_not_chosen_again(package: Path, bench: Bench) -> None:
+    its = opened(package, bench.store, RECIPE)
+    wanted = order(its, macs=counts(its.net, 32).macs - 1, epochs=1)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(compress(its, wanted, bench._replace(fit=killed)))
+    events = list(compress(its, wanted, bench))
+    assert not [event for event in events if isinstance(event, Tried)]
+    assert len(steps(events)) == 2
+    assert len(steps(events)[1].choice.tried) == 4
+
+
+@pytest.mark.parametrize("share", [0.0001, 1.0, 2.0])
+@pytest.mark.parametrize("by", ["blocks", "channels"])
+def test_a_budget_that_is_met_already_or_never_is_refused_at_the_start(
+    by: str, share: float, package: Path, tinted: Store
+) -> None:
+    its = opened(package, tinted, RECIPE)
+    start = counts(its.net, 32).macs
+    with pytest.raises(UsageError, match=rf"--macs: expected [\d,]+ to {start - 1:,} .* by {by}, got "):
+        order(its, by=by, macs=int(start * share))
+
+
+def test_a_time_that_cannot_be_met_says_where_it_ended(package: Path, bench: Bench) -> None:
+    its = opened(package, bench.store, RECIPE)
+    with pytest.raises(UsageError, match="where nothing is left that saves more; the steps are in"):
+        list(compress(its, order(its, time=0.01), bench))
+
+
+def test_the_last_step_becomes_a_package_that_says_how_it_was_made(
+    package: Path, bench: Bench, tmp_path: Path, tinted: Store
+) -> None:
+    its = opened(package, tinted, RECIPE)
+    wanted = order(its, macs=counts(its.net, 32).macs - 1)
+    done = steps(compress(its, wanted, bench))
+    folder = tmp_path / "submissions" / "smaller"
+    publish(bench.folder, folder, wanted, done, "harness compress mixed")
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "README.md",
+        "network.yaml",
+        "recipe.yaml",
+        "submission.toml",
+        "weights",
+    ]
+    made = opened(folder, tinted, RECIPE)
+    assert made.rows == reread(bench.folder / "1", its, "tinted").rows
+    assert (made.manifest.name, made.manifest.authors) == ("smaller", "me")
+    assert made.manifest.model is not None
+    assert made.manifest.model.threads == 1
+    assert made.info.recipe["compressed_from"] == "mixed"
+    said = (folder / "README.md").read_text()
+    assert "harness compress mixed" in said
+    assert done[1].choice.removed in said
+    assert f"{done[1].parameters:,}" in said
+
+
+def test_a_network_that_is_no_table_is_one_line(tmp_path: Path, tinted: Store) -> None:
+    folder = tmp_path / "other"
+    folder.mkdir()
+    (folder / "submission.toml").write_text(
+        'name = "other"\n[model]\nformat = "torchvision"\narchitecture = "resnet18"\n[input]\nsize = 32\n'
+    )
+    with pytest.raises(SubmissionError, match=r"a network that is a table of blocks .*, got format torchvision"):
+        opened(folder, tinted, RECIPE)
+
+
+def test_a_table_beside_a_model_py_is_found(tinted: Store) -> None:
+    with pytest.raises(
+        SubmissionError, match=r"no weights for tinted: expected weights/tinted\.safetensors; train them"
+    ):
+        opened(ROOT / "submissions" / "mbv3_cut", tinted, RECIPE)
+    with pytest.raises(SubmissionError, match=r"got no table that makes that of model\.py"):
+        opened(ROOT / "submissions" / "template", tinted, RECIPE)
+
+
+def test_weights_of_another_preparation_or_size_are_refused(package: Path, tinted: Store) -> None:
+    with pytest.raises(SubmissionError, match="weights and recipe of one size, got 32 and 64"):
+        opened(package, tinted, msgspec.structs.replace(RECIPE, size=64))
+    path = package / "weights" / "tinted.json"
+    path.write_text(path.read_text().replace(tinted.manifest.digest, "0" * 64))
+    with pytest.raises(SubmissionError, match="fitted on this preparation of tinted, got another one's"):
+        opened(package, tinted, RECIPE)
