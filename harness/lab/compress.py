@@ -21,12 +21,12 @@ from harness.data.weights import read_info
 from harness.errors import DataError, UsageError
 from harness.lab.checkpoint import epochs_in
 from harness.lab.counts import counts
+from harness.lab.fitted import as_stored, validation_f1, with_weights
 from harness.lab.narrowing import channels, fewest, narrowed
 from harness.lab.recipe import Recipe
 from harness.lab.removal import Rows, channels_in, obstacle, rows_without, without
 from harness.lab.steps import Choice, Log, Order, Step, Tried, read_log, write_log
 from harness.lab.tabled import Tabled, digest, reread, write_package
-from harness.lab.train import as_stored, validation_f1, with_weights
 from harness.nets.build import network
 from harness.nets.preprocess import batch
 from harness.nets.table import InvertedResidual, adds_input

@@ -147,7 +147,7 @@ def _finished(order: Order, manifest: Manifest) -> Subject:
         raise MachineError(f"profile of {form}: expected {unmet[0]}; pip install '{_COUNTER}'", kind="requires")
     threads = min(manifest.model.threads or order.threads, order.threads)
     try:
-        run = RUNTIMES[form](its, "cpu", threads)
+        run = RUNTIMES[form](its, "cpu", threads).only(0)
     except Failed as failed:
         raise SubmissionError(f"{name}: {failed}", kind="model") from failed
     prepare = preparing(its.input, with_torch if FORMATS[form].by_torch else with_pillow)

@@ -14,10 +14,10 @@ from harness.data.store import Store
 from harness.data.weights import WeightsInfo, read_info, write_weights
 from harness.errors import SubmissionError
 from harness.formats import Input
+from harness.lab.fitted import as_stored
 from harness.lab.networks import build, load_weights, refuse_unfit, untrained
 from harness.lab.recipe import Recipe
 from harness.lab.removal import Rows, explicit
-from harness.lab.train import as_stored
 from harness.nets.architectures import table_rows
 from harness.nets.build import network
 from harness.nets.table import parse, text

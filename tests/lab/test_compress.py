@@ -15,13 +15,14 @@ from harness.errors import SubmissionError, UsageError
 from harness.lab import compress as lab
 from harness.lab.compress import Bench, cheapest, compress, described, ordered
 from harness.lab.counts import counts
+from harness.lab.fitted import as_stored
 from harness.lab.narrowing import channels, fewest, narrowed, read_back
 from harness.lab.publishing import publish
 from harness.lab.recipe import Recipe
 from harness.lab.removal import explicit, obstacle, rows_without, without
 from harness.lab.steps import Choice, Order, Step, Tried
 from harness.lab.tabled import Tabled, opened, reread
-from harness.lab.train import as_stored, train
+from harness.lab.train import train
 from harness.nets.build import network
 from harness.nets.table import Row, parse, text
 from harness.stats import Interval
