@@ -15,13 +15,13 @@ from safetensors.numpy import save
 from harness.errors import DataError
 
 
-class WeightsInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What weights were fitted on and how; enough to fit them again."""
+class WeightsInfo(msgspec.Struct, frozen=True):
+    """What weights were fitted on and how; enough to fit them again. Those from elsewhere say their classes alone."""
 
     classes: tuple[str, ...]  # the data set's, in index order
-    data_digest: str  # of the data set's manifest
-    recipe: dict[str, int | float | str]  # every setting of the fit
-    log: list[dict[str, int | float | str]]  # one entry an epoch
+    data_digest: str | None = None  # of the data set's manifest
+    recipe: dict[str, int | float | str] = msgspec.field(default_factory=dict)  # every setting of the fit
+    log: list[dict[str, int | float | str]] = msgspec.field(default_factory=list)  # one entry an epoch
 
 
 def write_weights(package: Path, data: str, tensors: Mapping[str, NDArray[Any]], info: WeightsInfo) -> Path:

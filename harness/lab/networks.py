@@ -13,7 +13,7 @@ from torch import nn
 
 from harness.errors import SubmissionError
 from harness.formats import FORMATS, Input
-from harness.nets.architectures import declared_network, table_rows
+from harness.nets.architectures import declared_network, load_state, table_rows
 from harness.nets.table import shapes
 from harness.staging import read_manifest
 from harness.submission import MANIFEST, Manifest
@@ -97,7 +97,7 @@ def untrained(its: Input, size: int) -> list[str]:
 def load_weights(net: nn.Module, path: Path) -> None:
     """Loads a safetensors file, float16 or float32, into the network. Raises SubmissionError where it does not fit."""
     try:
-        net.load_state_dict(load_file(path))  # float16 on disk, float32 here
+        load_state(net, load_file(path))  # float16 on disk, float32 here
     except (OSError, SafetensorError, RuntimeError) as error:
         said = " ".join(str(error).split())[:400]
         raise SubmissionError(f"{path}: expected its network's weights, got {said}", kind="weights") from error

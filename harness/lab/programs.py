@@ -16,6 +16,7 @@ from harness.worker.package import Failed
 
 Target = Literal["onnx", "torch.export", "openvino"]
 Program = torch.export.ExportedProgram
+_WITH_ACTIVATION = "BatchNormAct2d"  # timm's; it drops nothing in evaluation
 _INPUT, _OUTPUT = "crops", "scores"  # their names in an ONNX file
 
 
@@ -62,7 +63,7 @@ def folded(net: nn.Module) -> tuple[nn.Module, str | None]:
     from torch.fx.experimental.optimization import fuse  # noqa: PLC0415 (loads much of torch)
 
     try:
-        return fuse(net).eval(), None
+        return fuse(_plain(net)).eval(), None
     except Exception as error:  # noqa: BLE001 (whatever tracing a stranger's network raises)
         return net, _said(error)
 
@@ -92,11 +93,25 @@ def unfolded(net: nn.Module) -> nn.Module:
 
     ONNX Runtime folds factor and summand into the convolution as it loads.
     """
+    net = _plain(net)
+    for module in list(net.modules()):
+        for name, child in module.named_children():
+            if type(child) is nn.BatchNorm2d and child.running_mean is not None:
+                setattr(module, name, Affine(child))
+    return net
+
+
+def _plain(net: nn.Module) -> nn.Module:
+    """A copy in which timm's batch norms, which have an activation of their own, are a batch norm and an activation."""
     net = copy.deepcopy(net)
     for module in list(net.modules()):
         for name, child in module.named_children():
-            if isinstance(child, nn.BatchNorm2d) and child.running_mean is not None:
-                setattr(module, name, Affine(child))
+            if not isinstance(child, nn.BatchNorm2d) or type(child).__name__ != _WITH_ACTIVATION:
+                continue
+            if child.running_mean is not None and isinstance(child.act, nn.Module):
+                norm = nn.BatchNorm2d(child.num_features, child.eps, affine=child.affine)
+                norm.load_state_dict(child.state_dict(), strict=False)  # an activation may have weights, too
+                setattr(module, name, nn.Sequential(norm.eval(), child.act))
     return net
 
 

@@ -1,9 +1,10 @@
 """Networks by name: a table of ours, torchvision's and timm's, with random weights. See harness.formats."""
 
 import warnings
+from collections import OrderedDict
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
 from harness.errors import SubmissionError
 from harness.formats import Model
@@ -34,6 +35,16 @@ def declared_network(model: Model, classes: int, package: Path) -> nn.Module:
             raise _unknown(name, f"a model of timm {timm.__version__}")
         built: nn.Module = timm.create_model(name, pretrained=False, num_classes=classes)
         return built
+
+
+def load_state(net: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Loads tensors by name, float16 or float32. Raises RuntimeError, which names them, where they do not fit.
+
+    A safetensors file keeps no versions of modules, which torchvision's mnasnet asks for: they are this network's.
+    """
+    named = OrderedDict(weights)
+    named._metadata = getattr(net.state_dict(), "_metadata", None)  # type: ignore[attr-defined]
+    net.load_state_dict(named)
 
 
 def table_rows(model: Model, package: Path) -> tuple[Row, ...]:

@@ -178,7 +178,7 @@ def architecture(its: Declared, device: str, threads: int) -> Network:
     from safetensors.torch import load_file
 
     from harness.errors import SubmissionError
-    from harness.nets.architectures import declared_network
+    from harness.nets.architectures import declared_network, load_state
 
     classes = len(_classes())
     try:
@@ -195,7 +195,7 @@ def architecture(its: Declared, device: str, threads: int) -> Network:
         got = "a pickle, which may run code: write it with safetensors.torch.save_file" if is_pickle else error
         raise unusable(its.file, "safetensors", got) from error
     _check_weights(its, net.state_dict(), weights)
-    net.load_state_dict(weights)
+    load_state(net, weights)
     net.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return _torch_run(its, device, threads, lambda: net, "weights")
 

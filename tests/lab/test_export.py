@@ -10,14 +10,14 @@ import pytest
 import torch
 from torch import nn
 
-from harness.data.store import Store, open_store
+from harness.data.store import Store
 from harness.data.weights import WeightsInfo, read_info, write_weights
 from harness.errors import DataError, SubmissionError, UsageError
 from harness.formats import FORMATS, Input
 from harness.lab import export as lab
 from harness.lab.export import Order, export, opened
 from harness.lab.fitted import as_stored
-from harness.lab.networks import build, untrained
+from harness.lab.networks import build
 from harness.lab.programs import WRITERS, Target, folded
 from harness.lab.recipe import Recipe
 from harness.lab.train import Epoch, train
@@ -29,7 +29,6 @@ from harness.staging import read_manifest, staged
 from harness.submission import parse
 from harness.worker import declared
 from tests.conftest import ROOT, names
-from tests.pictures import prepare_tinted
 
 TABLE = """
 blocks:
@@ -61,12 +60,6 @@ def build(classes):
     return Net(classes)
 """
 Answers = Callable[[Path], Ints]
-
-
-@pytest.fixture(scope="module")
-def tinted(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """A small data set that is easy to learn."""
-    return open_store(prepare_tinted(tmp_path_factory.mktemp("tinted")))
 
 
 @pytest.fixture
@@ -143,20 +136,6 @@ def test_an_export_answers_as_its_package_did(to: Target, package: Path, tinted:
     assert len(set(answers(done.folder).tolist())) > 1  # else equal labels would say little
 
 
-def test_batch_norms_are_folded_or_it_is_said_why_not() -> None:
-    net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)).eval()
-    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded(net)[0].modules())
-
-    class Winding(nn.Module):
-        def forward(self, maps: torch.Tensor) -> torch.Tensor:
-            return maps if maps.sum() > 0 else -maps
-
-    winding = Winding()
-    same, why = folded(winding)
-    assert same is winding
-    assert why
-
-
 def test_a_network_of_bytes_is_exported_by_its_own_input(package: Path, tinted: Store, answers: Answers) -> None:
     (package / "model.py").write_text(BYTES)
     manifest = 'name = "bytes"\nauthors = "\\"me\\" \\\\ ü"\n'
@@ -203,7 +182,7 @@ def test_scores_that_are_no_numbers_are_refused(package: Path, tinted: Store, an
     with torch.no_grad():
         source.net.head.bias += torch.nan  # type: ignore[operator, union-attr]
     with pytest.raises(SubmissionError, match="and inf with onnx"):
-        export(source, tinted, order(package, "onnx"), answers)
+        export(source, tinted, order(package, "onnx"), lambda _: answers(package))
 
 
 def test_a_network_that_cannot_be_traced_is_one_line(package: Path, tinted: Store, answers: Answers) -> None:
@@ -287,29 +266,6 @@ def test_a_declared_table_is_trained_and_exported(tmp_path: Path, tinted: Store,
         opened(done.folder, tinted)
 
 
-@pytest.mark.parametrize(
-    ("changed", "says"),
-    [
-        ("size = 48", "expected what training does: size 32, got 48; change"),
-        ("size = 32\nresize = 'box'\npad = false", "pad true, got false; resize bilinear, got box; change"),
-        ("size = [32, 24]", r"size 32, got \[32, 24\]"),
-        ("size = 32\nlayout = 'NHWC'", "layout NCHW, got NHWC"),
-        ("size = 32\ntype = 'uint8'", "type float32, got uint8"),
-    ],
-)
-def test_a_declared_input_that_training_does_not_do_is_refused(
-    changed: str, says: str, tmp_path: Path, tinted: Store
-) -> None:
-    (tmp_path / "submission.toml").write_text(DECLARED.replace("size = 32", changed))
-    (tmp_path / "net.yaml").write_text(TABLE)
-    with pytest.raises(SubmissionError, match=says):
-        next(iter(train(tmp_path, tinted, RECIPE)))
-
-
-def test_a_square_is_its_side() -> None:
-    assert untrained(Input((32, 32)), 32) == []
-
-
 def test_a_network_without_weights_is_one_line(package: Path, tinted: Store) -> None:
     path = package / "weights" / "tinted.safetensors"
     path.write_bytes(b"damaged")
@@ -318,6 +274,21 @@ def test_a_network_without_weights_is_one_line(package: Path, tinted: Store) -> 
     path.unlink()
     with pytest.raises(SubmissionError, match=r"^small: no weights for tinted: expected weights/tinted\.safetensors"):
         opened(package, tinted)
+
+
+def test_weights_from_elsewhere_that_say_their_classes_alone_are_exported(
+    tmp_path: Path, tinted: Store, answers: Answers
+) -> None:
+    package = tmp_path / "home" / "brought"
+    package.mkdir(parents=True)
+    (package / "submission.toml").write_text(DECLARED)
+    (package / "net.yaml").write_text(TABLE)
+    write_random(package, tinted)
+    said = msgspec.json.encode({"classes": tinted.manifest.classes, "by": ["me"]})
+    (package / "weights" / "tinted.json").write_bytes(said)
+    done = export(opened(package, tinted), tinted, order(package, "torch.export"), answers)
+    assert done.checked.agreement == 1
+    assert read_info(done.folder / "weights" / "tinted.json").recipe == {"exported_from": "declared"}
 
 
 def test_what_a_manifest_says_is_read_again() -> None:
