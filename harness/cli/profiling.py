@@ -29,8 +29,8 @@ def profile(
 ) -> None:
     """Where a crop's time goes: parameters, multiply-adds, memory, time by layer, distance from the machine's floor.
 
-    It runs the package's own code in this process, without a sandbox: profile what you trust. On the CPU; what is
-    counted and how is in docs/profiling.md.
+    It runs the package's own code in this process, without a sandbox, on the
+    CPU: profile what you trust. docs/profiling.md says what is counted and how.
     """
     from harness import profiles, records, staging
     from harness.cli.predicting import check_writable
