@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
 from harness import records
@@ -22,6 +23,7 @@ from harness.report.page.view import view
 from harness.report.pareto import curves, near, points_of
 from harness.report.plot import plot
 from harness.score import score
+from harness.timed import floor_ns
 from tests.builders import make_failed, make_machine, make_package, make_raw, make_record, make_result
 from tests.page.making import RULES, data_of, made_boards, make_entries, make_page, make_traces
 from tests.report.test_formats import EVIL, evil_boards
@@ -116,6 +118,19 @@ def test_a_trace_holds_the_times_of_both_sides() -> None:
     assert made.quantiles[0][50] == pytest.approx(4000 - 30, rel=0.02)
     assert made.quantiles[1][50] == pytest.approx(5000 - 40, rel=0.02)
     assert sum(made.passes) == len(made.along[0]) == len(made.along[1]) == 120
+
+
+def test_a_trace_is_what_numpy_says_of_the_times() -> None:
+    raw = make_raw(passes=3, crops=97)
+    made = trace(raw, RULES.protocol)
+    floor = floor_ns(raw.floor, float(np.mean([one.submission_ns for one in raw.passes])))
+    times = [(np.array(one.submission_ns) - floor) / 1e3 for one in raw.passes]
+    every = np.concatenate(times)
+    assert made.quantiles[0] == pytest.approx(np.quantile(every, np.linspace(0, 1, 101)), abs=1)
+    bins = np.geomspace(*made.edges, 49)
+    assert made.counts[0] == pytest.approx(np.histogram(np.clip(every, bins[0], bins[-1]), bins)[0], abs=1)
+    assert made.along[0][0] == pytest.approx(times[0][: 97 // made.passes[0]].mean(), abs=1)
+    assert np.mean(made.along[0]) == pytest.approx(every.mean(), rel=0.01)
 
 
 # --- pictures

@@ -97,6 +97,7 @@ def embedded(value: object) -> str:
     return text
 
 
+@functools.cache
 def library() -> str:
     """Vega, Vega-Lite and vega-embed as one script element, from the chart library's package; it takes a second."""
     bundle: str = vl_convert.javascript_bundle(_LIBRARY)

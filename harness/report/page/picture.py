@@ -19,6 +19,7 @@ from harness.report.pareto import Point, border, curves, domains, left_out, near
 
 Chart = dict[str, Any]
 VERSION = f"vl-convert {version('vl-convert-python')}"
+_UNSEEN = re.compile(r'<text[^>]*(?:/>|opacity="0">[^<]*</text>)')  # names that found no place
 AXIS = "time ratio to the baseline (log)"
 _MANY = 150  # points
 _FEW = 25  # points: all of them may have a name, of more the front alone
@@ -44,7 +45,8 @@ def chart() -> Chart:
     """
 
     def layer(data: str, mark: str, style: str, **encoding: Any) -> Chart:
-        return {"data": {"name": data}, "mark": {"type": mark, "style": style}, "encoding": encoding}
+        # no labels of each mark for a screen reader: the picture is described as a whole, the entries are in a table
+        return {"data": {"name": data}, "mark": {"type": mark, "style": style, "aria": False}, "encoding": encoding}
 
     def axis(field: str, title: str, **scale: Any) -> Chart:
         return {"field": field, "type": "quantitative", "title": title, "scale": {"nice": False, **scale}}
@@ -166,7 +168,7 @@ def svg(board: Board, rule: tuple[float, float]) -> bytes:
     Its last line names what was drawn and by which version: another one draws it a little otherwise.
     """
     filled = _filled(board, rule)
-    drawn: str = vl_convert.vega_to_svg(filled, allowed_base_urls=[])
+    drawn = _UNSEEN.sub("", vl_convert.vega_to_svg(filled, allowed_base_urls=[]))
     digest = hashlib.sha256(msgspec.json.encode(filled)).hexdigest()
     return f"{drawn.strip()}\n<!-- {digest} {VERSION} -->\n".encode()
 
