@@ -1,6 +1,6 @@
 """Balanced sampling against the logit-adjusted loss on an imbalanced set, each beside neither, by five seeds.
 
-python docs/experiments/imbalance.py [--seeds N] [--data embedded]    a line of JSON a training to imbalance.jsonl
+python docs/experiments/imbalance.py [--seeds N ...] [--data embedded]    a line of JSON a training to imbalance.jsonl
 python docs/experiments/imbalance.py --table                          what the lines say
 
 The embedded set's training crops are thinned: SHARES of the largest class's number is left of each, at worst 1 to 20;
@@ -63,10 +63,7 @@ def thin(source: Path, target: Path) -> None:
     sizes, areas = crops.sizes[kept], crops.sizes[kept].prod(axis=1) * 3
     index = Index(tuple((areas.cumsum() - areas).tolist()), *(tuple(side.tolist()) for side in sizes.T))
     manifest = msgspec.structs.replace(store.manifest, crops={**store.manifest.crops, "train": len(kept)})
-    shutil.copytree(source, target, ignore=shutil.ignore_patterns("train.*", "test-*"))
-    for name in ("test-public", "test-private"):
-        for ending in ("pixels", "index.json"):
-            shutil.copy(source / f"{name}.{ending}", target)
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns("train.*"))
     with (target / "train.pixels").open("wb") as file:
         for number in kept:
             file.write(crops[number].tobytes())
@@ -76,7 +73,7 @@ def thin(source: Path, target: Path) -> None:
     (target / "manifest.json").write_bytes(msgspec.json.encode(manifest))
 
 
-def main(seeds: int, data: str) -> None:
+def main(seeds: list[int], data: str) -> None:
     """Trains each arm by each seed that imbalance.jsonl does not have yet."""
     import torch
 
@@ -90,7 +87,7 @@ def main(seeds: int, data: str) -> None:
         thin(ROOT / "data" / data, Path(home) / "thinned")
         store = open_store(Path(home) / "thinned")
         counts = np.bincount(store.training_labels("train").labels).tolist()
-        for seed, (arm, settings) in itertools.product(range(seeds), ARMS.items()):
+        for seed, (arm, settings) in itertools.product(seeds, ARMS.items()):
             if (arm, seed) in done:
                 continue
             recipe = Recipe(
@@ -127,7 +124,7 @@ def table() -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--data", default="embedded")
     parser.add_argument("--table", action="store_true")
     arguments = parser.parse_args()

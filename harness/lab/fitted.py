@@ -46,7 +46,8 @@ def load_start(net: nn.Module, package: Path, store: Store, recipe: Recipe) -> t
         content = path.read_bytes()
         start = load(content)
     except (OSError, SafetensorError) as error:
-        raise SubmissionError(f"{path}: expected weights to start from, got {error}", kind="weights") from error
+        got = error.strerror if isinstance(error, OSError) else error
+        raise SubmissionError(f"{path}: expected weights to start from, got {got}", kind="weights") from error
     _refuse_other_preparation(path, package, store)
     own = net.state_dict()
     net.load_state_dict(own | _fitting(own, start, len(store.manifest.classes), path))
