@@ -23,7 +23,7 @@ RUNS = Path("runs") / "compress"
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 _STEPS = 4  # on the way to a budget, by channels
 _EXTRA = ("torch-pruning>=1.5",)  # of --by channels
-_HEAD = "step taken out             val F1  change  params    MACs time ratio           score"
+_HEAD = "step taken out            val F1 change params   MACs time ratio          score"
 
 
 class By(StrEnum):
@@ -175,17 +175,22 @@ def _shown(its: "Tabled", order: "Order", bench: "Bench") -> "list[Step]":
 def step_line(step: "Step", first: "Step") -> str:
     """At most 80 columns for names of usual lengths."""
     ratio = step.time_ratio
-    ends = f"({ratio.low:.3f}-{ratio.high:.3f})" if ratio.low is not None and ratio.high is not None else ""
+    ends = f"({_ratio(ratio.low)}-{_ratio(ratio.high)})" if ratio.low is not None and ratio.high is not None else ""
     change = f"{step.f1 - first.f1:+.3f}" if step.number else ""
     return (
-        f"{step.number:>4} {step.choice.removed:<20} {step.f1:>7.4f} {change:>7} {_short(step.parameters):>7} "
-        f"{_short(step.macs):>7} {ratio.value:.3f} {ends:<13} {step.score:>5.3f}"
+        f"{step.number:>4} {step.choice.removed:<20} {step.f1:>6.4f} {change:>6} {_short(step.parameters):>6} "
+        f"{_short(step.macs):>6} {_ratio(ratio.value)} {ends:<13} {_ratio(step.score):>5}"
     ).rstrip()
 
 
 def _tried_line(one: "Tried", now: "Step") -> str:
     timed = "" if one.time_ratio is None else f", time {one.time_ratio / now.time_ratio.value - 1:+.1%}"
     return f"     without {one.block}: val F1 {one.f1:.4f}, MACs {one.macs / now.macs - 1:+.1%}{timed}"
+
+
+def _ratio(value: float) -> str:
+    """Three digits behind the point, or three in all of what is far from 1."""
+    return f"{value:.3f}" if value < 100 else f"{value:.3g}"
 
 
 def _short(count: int) -> str:
