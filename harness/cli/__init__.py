@@ -21,6 +21,7 @@ from harness.cli import (
     predicting,
     preparing,
     reporting,
+    searching,
     training,
     verifying,
 )
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.add_typer(preparing.app, name="prepare")
 app.command("evaluate")(judging.evaluate)
 app.command("train")(training.train)
+app.command("search")(searching.search)
 app.command("export")(exporting.export)
 app.command("predict")(predicting.predict)
 app.add_typer(doctor.app, name="doctor")
