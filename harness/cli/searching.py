@@ -112,6 +112,7 @@ def _run(root: Path, of: _Of, plan: _Plan) -> None:
     from harness import staging
     from harness.atomic import machine, read_bytes
     from harness.cli.rehearsing import rehearsals
+    from harness.errors import MachineError
     from harness.lab.search.candidate import refuse_impossible
     from harness.lab.search.space import read
 
@@ -159,7 +160,12 @@ def _run(root: Path, of: _Of, plan: _Plan) -> None:
 
         def judged(package: Path) -> "Result":
             pause()  # the judge has a bar of its own, and draws it only when its clock stands
-            return judge(package)
+            while True:
+                try:
+                    return judge(package)
+                except MachineError as error:
+                    if error.kind != "busy":  # a trained trial is not lost to another judge's long run
+                        raise
 
         try:
             for entry in lab.search(study, order, judged, watch):

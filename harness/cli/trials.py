@@ -35,7 +35,7 @@ def spread(its: "Interval", digits: int) -> str:
 
 
 def _short(value: float, digits: int) -> str:
-    text = f"{value:.{digits}f}" if value >= 0.1 else f"{value:.{digits}g}"
+    text = f"{value:.{digits}f}" if 0.1 <= value < 100 else f"{value:.{digits}g}"
     return text.removeprefix("0") if text.startswith("0.") else text
 
 

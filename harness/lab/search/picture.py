@@ -8,6 +8,7 @@ import vl_convert
 from harness.lab.search.study import Entry, best, front
 
 _SCALE = 2.0  # pixels of the PNG a unit of the SVG
+_FAR = 10.0  # times a time ratio: an interval's end beyond is cut, for it would squeeze all others
 _ON, _OFF, _START = "on the front", "beaten", "starting point"
 _COLOURS = {_ON: "#0b7a6b", _OFF: "#8a94a3", _START: "#b4540a"}
 _SHAPES = {_ON: "circle", _OFF: "cross", _START: "diamond"}
@@ -98,7 +99,11 @@ def _points(found: Sequence[Entry]) -> list[dict[str, Any]]:
         points.append(
             {
                 **{"look": _START if entry.start else _ON if is_on else _OFF, "front": is_on, "name": name},
-                **{"x": x.value, "low": x.low or x.value, "high": x.high or x.value},
+                **{
+                    "x": x.value,
+                    "low": max(x.low or x.value, x.value / _FAR),
+                    "high": min(x.high or x.value, x.value * _FAR),
+                },
                 **{"y": y.value, "ylow": y.low or y.value, "yhigh": y.high or y.value},
             }
         )

@@ -7,7 +7,6 @@ one; failed, with its reason. One that was killed is none of these: it is run ag
 import contextlib
 import fcntl
 import json
-import math
 import shutil
 import tempfile
 import time
@@ -23,7 +22,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from harness.atomic import alone
 from harness.data.store import Store
 from harness.data.weights import WeightsInfo
-from harness.errors import HarnessError, SubmissionError
+from harness.errors import HarnessError, MachineError, SubmissionError
 from harness.lab.networks import trainable
 from harness.lab.search import study as trials
 from harness.lab.search.candidate import (
@@ -36,14 +35,13 @@ from harness.lab.search.candidate import (
     write_package,
     write_untrained,
 )
+from harness.lab.search.hopeless import LEAST_FINISHED, outrun, worst_allowed, worth_timing
 from harness.lab.search.space import Knob, Space, Value
 from harness.lab.search.turns import held, timing, training
 from harness.lab.train import Epoch, Step, train
 from harness.record import Result
 from harness.score import ScoreRule, score
 
-LEAST_FINISHED = 5  # before any is called hopeless
-_BEHIND = 0.2  # macro F1 below a faster trial's after as many epochs: hopeless
 _DUPLICATES = 5  # in a row, then values are drawn at random
 MOST_DUPLICATES = 100  # in a row, then there are no others
 MOST_FAILED = 5  # in a row, then it is not the candidates' fault
@@ -147,6 +145,8 @@ class _Run:
             except (_Ended, optuna.TrialPruned):
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
+            except MachineError:  # not the candidate's fault: it stays, and is run again
+                raise
             except Exception as error:  # whatever a strange network, its training or its judging raises
                 shutil.rmtree(folder, ignore_errors=True)
                 said = error.message if isinstance(error, HarnessError) else f"{type(error).__name__}: {error}"
@@ -185,12 +185,16 @@ class _Run:
         cost = (parameters(net), macs(net, size))
         finished = [trial for trial in self.study.get_trials(deepcopy=False) if trial.state is TrialState.COMPLETE]
         early = None
-        if order.objective == "score" or len(finished) >= LEAST_FINISHED:
+        if order.objective == "score" or worth_timing([trial.user_attrs[trials.SPENT] for trial in finished]):
             early = self._timed(folder, made, its, finished)
+        begun = time.monotonic()
         self._train(its, made, folder, early, finished)
+        trained = time.monotonic()
         self._say("judging")
         with timing(order.turns):
+            turn = time.monotonic()
             result = self.judge(folder)
+        its.set_user_attr(trials.SPENT, (trained - begun, time.monotonic() - turn))
         kept = trials.measured(result, *cost, size)
         its.set_user_attr(trials.MEASURED, msgspec.to_builtins(kept))
         return result.score.value if order.objective == "score" else (result.f1.value, result.time_ratio.value)
@@ -206,13 +210,13 @@ class _Run:
         with tempfile.TemporaryDirectory(prefix=".untrained-", dir=order.folder) as scratch:
             package = Path(scratch) / folder.name
             shutil.copytree(folder, package, ignore=shutil.ignore_patterns("weights"))
-            info = WeightsInfo(manifest.classes, manifest.digest, msgspec.to_builtins(made.recipe), [])
+            info = WeightsInfo(manifest.classes, manifest.digest, {"size": made.recipe.size}, [])
             write_untrained(trainable(package, len(manifest.classes), made.recipe.size), package, manifest.name, info)
             with timing(order.turns):
                 result = self.judge(package)
         ratio = result.time_ratio.value if result.time_ratio.low is None else result.time_ratio.low
         at_best = score(1.0, max(ratio, 0.0), result.baseline_f1, order.rule)
-        limit = worst_allowed([_kept(trial) for trial in finished], order.objective)
+        limit = worst_allowed([trials.kept_of(trial) for trial in finished], order.objective)
         if not _is_start(its) and at_best > limit:
             self._end(
                 its, "hopeless", f"time ratio {ratio:.3g}: macro F1 of 1 would score {at_best:.4f}, above {limit:.4f}"
@@ -248,15 +252,10 @@ class _Run:
                 )
                 raise optuna.TrialPruned
             return
-        if 2 * event.epoch < epochs:
-            return
-        for other in finished:
-            curve = other.user_attrs.get(trials.CURVE, ())
-            faster = _kept(other).time_ratio.value <= early.time_ratio.value
-            if faster and len(curve) >= event.epoch and curve[event.epoch - 1] - event.val_f1 > _BEHIND:
-                said = f"val F1 {event.val_f1:.3f} after epoch {event.epoch}, the faster trial {other.number} had "
-                self._end(its, "hopeless", f"{said}{curve[event.epoch - 1]:.3f}")
-                raise optuna.TrialPruned
+        known = [(other.number, trials.kept_of(other), other.user_attrs[trials.CURVE]) for other in finished]
+        if 2 * event.epoch >= epochs and (said := outrun(event, early.time_ratio.value, known)):
+            self._end(its, "hopeless", said)
+            raise optuna.TrialPruned
 
     def _say(self, what: str, share: float | None = None) -> None:
         self.watch(Moment(self.number, self.finished, what, share))
@@ -264,16 +263,6 @@ class _Run:
     def _end(self, its: Trial, end: str, why: str) -> None:
         its.set_user_attr(trials.WHY, " ".join(why.split())[:300])
         its.set_user_attr(trials.END, end)
-
-
-def worst_allowed(kept: list[trials.Measured], objective: trials.Objective) -> float:
-    """The score that a trial must be able to beat; none, with few finished ones."""
-    if len(kept) < LEAST_FINISHED:
-        return math.inf
-    if objective == "score":
-        return min(its.score.value for its in kept)
-    found = [trials.Entry(number, "finished", "", its, start=False) for number, its in enumerate(kept)]
-    return max(entry.measured.score.value for entry in trials.front(found) if entry.measured is not None)
 
 
 def in_turns(events: Iterator[Step | Epoch], turns: Path) -> Generator[Step | Epoch, None, None]:
@@ -289,10 +278,6 @@ def in_turns(events: Iterator[Step | Epoch], turns: Path) -> Generator[Step | Ep
 
 def _is_start(its: Trial) -> bool:
     return bool(its.user_attrs.get(trials.START))
-
-
-def _kept(trial: FrozenTrial) -> trials.Measured:
-    return msgspec.convert(trial.user_attrs[trials.MEASURED], trials.Measured)
 
 
 def _drawn(its: Trial, knob: Knob) -> Value:

@@ -40,6 +40,7 @@ _FIELDS = {
 _ALL_FIELDS = tuple(dict.fromkeys(name for names in _FIELDS.values() for name in names))
 _EITHER = {"expand": ("hidden", 0), "hidden": ("expand", 1)}  # a block gives one; the other is so much then
 _MOST_ADDED = 20
+_SETTING = "a setting"
 
 
 class Setting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -164,9 +165,8 @@ def _lay(into: dict[str, Any], name: str, said: object, place: str, source: str,
     try:
         setting = msgspec.convert(said, Setting)
     except msgspec.ValidationError as error:
-        raise UsageError(
-            f"{source}: {place}: {misread(error, 'choose, or low and high').removeprefix(': ')}"
-        ) from error
+        said = misread(error, _SETTING).removeprefix(f"expected {_SETTING}: ")
+        raise UsageError(f"{source}: {place}: {said}") from error
     start = into.get(name)
     start = list(start) if isinstance(start, tuple) else start
     if start is None:  # of another kind of block

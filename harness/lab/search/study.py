@@ -35,6 +35,7 @@ WHY = "why"  # it has no result
 END = "end"
 MEASURED = "measured"
 CURVE = "curve"  # macro F1 on validation after each epoch
+SPENT = "spent_s"  # seconds of its training and of its judging
 _ENDS = {TrialState.COMPLETE: "finished", TrialState.RUNNING: "running", TrialState.WAITING: "waiting"}
 _IDENTITY = "identity"  # of a study
 _HEARTBEAT_S, _GRACE_S = 30, 180  # of a worker elsewhere, of which no lock can be seen
@@ -142,6 +143,11 @@ def worker_here(folder: Path) -> str:
     return f"{platform.node()}:{folder}"
 
 
+def kept_of(trial: FrozenTrial) -> Measured:
+    """What was measured of a finished trial."""
+    return msgspec.convert(trial.user_attrs[MEASURED], Measured)
+
+
 def entries(study: optuna.Study) -> list[Entry]:
     """All trials, by number."""
     found = []
@@ -149,7 +155,7 @@ def entries(study: optuna.Study) -> list[Entry]:
         said = trial.user_attrs
         end = _ENDS.get(trial.state, said.get(END, "interrupted"))
         why = said.get(WHY, "its worker was stopped; queued again" if end == "interrupted" else "")
-        kept = msgspec.convert(said[MEASURED], Measured) if end == "finished" else None
+        kept = kept_of(trial) if end == "finished" else None
         found.append(Entry(trial.number, end, why, kept, bool(said.get(START))))
     return found
 
