@@ -70,7 +70,7 @@ def search(
     ] = None,
     study: Annotated[str | None, typer.Option(help="The search's name. Default: SUBMISSION-DATA.")] = None,
     crops: Annotated[int, typer.Option(help="Validation crops to judge on, at most.", min=1)] = 400,
-    passes: Annotated[int, typer.Option(help="Of the judge, each trial.", min=2, max=40)] = 2,
+    passes: Annotated[int, typer.Option(help="Of the judge, each trial.", min=2, max=40)] = 3,
     every: Annotated[bool, typer.Option("--all", help="Show all trials, not the front alone.")] = False,
     export: Annotated[int | None, typer.Option(help="Make a submission of this trial.", min=0)] = None,
     name: Annotated[str | None, typer.Option(help="Of that submission. Default: SUBMISSION_trialTRIAL.")] = None,
@@ -78,8 +78,8 @@ def search(
 ) -> None:
     """Search better networks and recipes for a package; each is trained, and judged on validation crops.
 
-    The same command goes on after any stop; a second one at the same time shares the work. Without --trials it shows
-    what there is.
+    The same command goes on after any stop; a second one beside it shares the
+    work. Without --space and --trials it shows what there is.
     """
     from harness import staging
     from harness.errors import UsageError
@@ -273,13 +273,13 @@ def _watching(trials: int) -> "Iterator[tuple[Callable[[Moment], None], Callable
 
 def _line(entry: "Entry") -> str:
     """A trial that has just ended."""
-    from harness.cli.trials import spread
+    from harness.cli.trials import f1_text, ratio_text
     from harness.report.clean import clean
 
     its = entry.measured
     if its is None:
         return clean(f"trial {entry.number}: {entry.end}: {entry.why}", 300)
-    f1, ratio = spread(its.f1, 3), spread(its.time_ratio, 3)
+    f1, ratio = f1_text(its.f1), ratio_text(its.time_ratio)
     return f"trial {entry.number}: F1 {f1}, time ratio {ratio}, score {its.score.value:.4f}"
 
 

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from harness.stats import Interval
 
 _WIDTH = 79
+_WIDE = 10.0  # times the value
+_ALIGNED = ("right", "left", "left", "right", "right", "right", "right", "left")
 _HEADERS = ("trial", "macro F1", "time ratio", "score", "params", "MACs", "px", "")
 
 
@@ -28,14 +30,32 @@ def found_text(found: "Sequence[Entry]", every: bool) -> str:
     return "\n".join([*lines, *_verdict(found, top)])
 
 
-def spread(its: "Interval", digits: int) -> str:
-    """Like ".512 (.472-.551)"; three digits of each, or so many significant ones of what is smaller."""
-    ends = "" if its.low is None or its.high is None else f" ({_short(its.low, digits)}-{_short(its.high, digits)})"
-    return _short(its.value, digits) + ends
+def f1_text(its: "Interval") -> str:
+    """Like ".512 (.472-.551)"."""
+    ends = "" if its.low is None or its.high is None else f" ({_three(its.low)}-{_three(its.high)})"
+    return _three(its.value) + ends
 
 
-def _short(value: float, digits: int) -> str:
-    text = f"{value:.{digits}f}" if 0.1 <= value < 100 else f"{value:.{digits}g}"
+def ratio_text(its: "Interval") -> str:
+    """The same of a time ratio; "(wide)" where it may be ten times as much or as little, as on a machine that is busy.
+
+    >>> from harness.stats import Interval
+    >>> ratio_text(Interval(0.0612, 0.0512, 0.0731)), ratio_text(Interval(0.5, 1e-9, 2e8))
+    ('.0612 (.0512-.0731)', '.500 (wide)')
+    """
+    if its.low is None or its.high is None:
+        return _three(its.value)
+    wide = its.low < its.value / _WIDE or its.high > its.value * _WIDE
+    return _significant(its.value) + (" (wide)" if wide else f" ({_significant(its.low)}-{_significant(its.high)})")
+
+
+def _three(value: float) -> str:
+    text = f"{value:.3f}"
+    return text.removeprefix("0") if text.startswith("0.") else text
+
+
+def _significant(value: float) -> str:
+    text = f"{value:.3f}" if 0.1 <= value < 10 else f"{value:.3g}"
     return text.removeprefix("0") if text.startswith("0.") else text
 
 
@@ -43,17 +63,18 @@ def _table(shown: "Sequence[Entry]", on: set[int], top: "Entry | None") -> str:
     from tabulate import tabulate
 
     rows = [_row(entry, entry.measured, _mark(entry, on, top)) for entry in shown if entry.measured is not None]
-    return tabulate(rows, _HEADERS, tablefmt="plain", disable_numparse=True, colalign=_aligned())
-
-
-def _aligned() -> tuple[str, ...]:
-    return ("right", "left", "left", "right", "right", "right", "right", "left")
+    return tabulate([_HEADERS, *rows], tablefmt="plain", disable_numparse=True, colalign=_ALIGNED)
 
 
 def _row(entry: "Entry", its: "Measured", mark: str) -> tuple[str, ...]:
-    score = _short(its.score.value, 3)
-    cost = (f"{its.parameters / 1e3:.3g}k", f"{its.macs / 1e6:.3g}M", str(its.size))
-    return (str(entry.number), spread(its.f1, 3), spread(its.time_ratio, 3), score, *cost, mark)
+    cost = (_count(its.parameters), _count(its.macs), str(its.size))
+    return (str(entry.number), f1_text(its.f1), ratio_text(its.time_ratio), f"{its.score.value:.4f}", *cost, mark)
+
+
+def _count(number: int) -> str:
+    """Like "86.8k" or "4.21M"."""
+    text = f"{number / 1e6:.3g}M" if number >= 1e6 else f"{number / 1e3:.3g}k"
+    return text if number < 1e9 else f"{number / 1e9:.3g}G"
 
 
 def _mark(entry: "Entry", on: set[int], top: "Entry | None") -> str:
@@ -67,7 +88,7 @@ def _other(entry: "Entry") -> str:
     from harness.report.clean import clean, shorten
 
     why = f": {entry.why}" if entry.why else ""
-    return shorten(clean(f"{entry.number:>7}  {entry.end}{why}", 300), _WIDTH)
+    return shorten(f"{entry.number:>5}  {clean(entry.end + why, 300)}", _WIDTH)
 
 
 def _verdict(found: "Sequence[Entry]", top: "Entry | None") -> list[str]:

@@ -1,9 +1,11 @@
 """A search that takes seconds: a table of four blocks, a judge that answers by the network's size; as a program, too.
 
-`python -m tests.lab.searching FOLDER STORE TRIALS` runs one worker of it and prints a line a trial.
+`python -m tests.lab.searching FOLDER STORE TRIALS WORKERS` runs one worker of it, once there are so many, and prints
+where its trials are.
 """
 
 import math
+import os
 import sys
 import time
 from pathlib import Path
@@ -57,7 +59,7 @@ SOURCE = "space.yaml"
 def write_start(home: Path) -> Files:
     """The package to start from."""
     package = home / "small"
-    package.mkdir(parents=True)
+    package.mkdir(parents=True, exist_ok=True)
     for name, text in (("network.yaml", TABLE), ("recipe.yaml", RECIPE), ("submission.toml", MANIFEST)):
         (package / name).write_text(text)
     return Files(package, "network.yaml", "recipe.yaml")
@@ -88,7 +90,7 @@ def judge_by(store: Store) -> run.Judge:
 
 def order_in(home: Path, store: Store, trials: int, objective: Objective = "front", space: str = SPACE) -> run.Order:
     """A search below `home`, whose package is made where it is not there."""
-    files = Files(home / "small", "network.yaml", "recipe.yaml") if (home / "small").exists() else write_start(home)
+    files = write_start(home)
     folder = home / "searches" / "small"
     folder.mkdir(parents=True, exist_ok=True)
     its = laid_over(space)
@@ -103,9 +105,12 @@ def study_of(order: run.Order, url: str = "") -> optuna.Study:
     )
 
 
-def main(home: str, store: str, trials: str) -> None:
+def main(home: str, store: str, trials: str, workers: str) -> None:
     """One worker; each judging takes a moment, so that there is time to kill it."""
     opened = open_store(Path(store))
+    (Path(home) / f"ready-{os.getpid()}").touch()
+    while len(list(Path(home).glob("ready-*"))) < int(workers):
+        time.sleep(0.05)
     order, judge = order_in(Path(home), opened, int(trials)), judge_by(opened)
 
     def slowly(package: Path) -> Result:

@@ -37,8 +37,8 @@ def ran(order: run.Order, judge: run.Judge) -> list[Entry]:
     return list(run.search(study_of(order), order, judge, lambda _: None))
 
 
-def worker(home: Path, store: Store, trials: int) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "tests.lab.searching", str(home), str(store.path), str(trials)]
+def worker(home: Path, store: Store, trials: int, workers: int = 1) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "tests.lab.searching", str(home), str(store.path), str(trials), str(workers)]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -115,10 +115,8 @@ def test_a_start_that_is_killed_is_run_again_as_the_start(tinted: Store, tmp_pat
 
 
 def test_two_workers_share_the_trials_and_time_one_after_the_other(tinted: Store, tmp_path: Path) -> None:
-    with worker(tmp_path, tinted, 6) as one:
-        until(one, "epoch")  # the study is there
-        with worker(tmp_path, tinted, 6) as other:
-            said = [process.communicate(timeout=240)[0] for process in (one, other)]
+    with worker(tmp_path, tinted, 6, 2) as one, worker(tmp_path, tinted, 6, 2) as other:
+        said = [process.communicate(timeout=300)[0] for process in (one, other)]
     assert all(text.count("finished") > 0 for text in said), said
     order = order_in(tmp_path, tinted, 6)
     assert len(finished(order)) == len(set(digests(order))) == 6

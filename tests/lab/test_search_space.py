@@ -3,9 +3,11 @@
 import pytest
 
 from harness.errors import SubmissionError, UsageError
+from harness.lab.recipe import parse as parse_recipe
 from harness.lab.search.candidate import Files, candidate, drawn, refuse_impossible
-from harness.lab.search.space import Knob, read
-from harness.nets.table import Conv, InvertedResidual
+from harness.lab.search.space import Knob, laid, read
+from harness.nets.table import Conv, InvertedResidual, read_table
+from harness.nets.table import parse as parse_table
 from tests.conftest import ROOT
 from tests.lab.searching import SOURCE, SPACE, laid_over
 
@@ -53,6 +55,16 @@ def refused(text: str) -> str:
 def test_what_does_not_fit_is_named_by_its_place(text: str, said: str) -> None:
     assert refused(text).startswith(f"{SOURCE}: ")
     assert said in refused(text)
+
+
+def test_the_documented_space_fits_the_start_from_a_table() -> None:
+    starts, source = ROOT / "harness" / "starts", "docs/space.yaml"
+    table, recipe = (starts / "network.yaml").read_bytes(), (starts / "recipe.yaml").read_bytes()
+    written = read((ROOT / source).read_bytes(), source)
+    space = laid(written, parse_recipe(recipe, "recipe.yaml"), read_table(table, "network.yaml"), source)
+    start = refuse_impossible(space, FILES, source)
+    assert start.rows == parse_table(table, "network.yaml")
+    assert len(space.knobs) > 20
 
 
 def test_a_file_that_is_no_yaml_is_one_line() -> None:
