@@ -1,7 +1,7 @@
 """harness search."""
 
 import contextlib
-import hashlib
+import shutil
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -13,16 +13,14 @@ from harness.cli.jobs import BaselineOption, DataOption, Demanded, IsolationOpti
 from harness.cli.project import data_folder, note, read_rules
 
 if TYPE_CHECKING:
-    from harness.data.store import Store
-    from harness.lab.search.candidate import Files
+    from optuna import Study
+
+    from harness.cli.rehearsing import Rehearse
     from harness.lab.search.run import Moment
-    from harness.lab.search.space import Space, Written
     from harness.lab.search.study import Entry
     from harness.record import Result
-    from harness.submission import Manifest
 
 SEARCHES = Path("searches")
-_SPACE_BYTES = 1 << 20
 _OPTUNA = ("optuna>=4.2",)
 
 
@@ -110,63 +108,32 @@ def search(
 def _run(root: Path, of: _Of, plan: _Plan) -> None:
     """Runs trials until there are enough, a line each. What is wrong is said before anything is written."""
     from harness import staging
-    from harness.atomic import machine, read_bytes
     from harness.cli.rehearsing import rehearsals
-    from harness.errors import MachineError
-    from harness.lab.search.candidate import refuse_impossible
-    from harness.lab.search.space import read
+    from harness.cli.spaces import checked
 
     rules, store = read_rules(root), open_data(plan.data)
-    text, source = read_bytes(plan.space, _SPACE_BYTES), str(plan.space)
-    written = read(text, source)
-    manifest = staging.read_manifest(of.package)
-    files = _files(of.package, manifest, written, source)
-    space, package_text = _laid(files, written, source)
-    start = refuse_impossible(space, files, source)
-    _check(of.package, manifest, store, space)
+    ready = checked(of.package, plan.space, store)
+    baseline = staging.find(root, plan.baseline or rules.baseline)
 
     from harness.lab.memory import keep_pages
 
     keep_pages()  # before torch has threads
     from harness.lab.networks import build
     from harness.lab.search import run as lab
-    from harness.lab.search.study import open_study
 
     build(of.package, len(store.manifest.classes))  # a package whose network cannot be built has none to search
-    baseline = staging.find(root, plan.baseline or rules.baseline)
-    identity = {
-        "the package": _digest(package_text),
-        "--space": _digest(text),
-        "--data": store.manifest.digest,
-        "--baseline": baseline.name,
-        "--crops": str(plan.crops),
-        "--passes": str(plan.passes),
-    }
-    with machine(of.folder):
-        made = _new_folder(of.folder)
-    try:
-        study = open_study(of.storage, of.name, plan.objective.value, identity)
-    except BaseException:
-        if made:
-            _remove(of.folder)
-        raise
-    order = lab.Order(of.folder, of.folder.parent, space, files, store, plan.objective.value, rules.score, plan.trials)
-    at_start = f"{start.recipe.epochs} epochs at {start.recipe.size} pixels"
-    note(f"search {of.name}: {len(space.knobs)} values vary; the starting point has {at_start}")
+    at_start = f"{ready.epochs} epochs at {ready.size} pixels"
+    note(f"search {of.name}: {len(ready.space.knobs)} values vary; the starting point has {at_start}")
     with (
         rehearsals(root, rules, baseline, plan.data, plan.isolation, plan.passes, plan.crops) as judge,
         _watching(plan.trials) as (watch, pause),
     ):
-
-        def judged(package: Path) -> "Result":
-            pause()  # the judge has a bar of its own, and draws it only when its clock stands
-            while True:
-                try:
-                    return judge(package)
-                except MachineError as error:
-                    if error.kind != "busy":  # a trained trial is not lost to another judge's long run
-                        raise
-
+        judged = _patient(judge, pause)
+        shared = {"--baseline": baseline.name, "--crops": str(plan.crops), "--passes": str(plan.passes)}
+        study = _study(of, plan.objective, ready.identity | shared)
+        order = lab.Order(
+            of.folder, of.folder.parent, ready.space, ready.files, store, plan.objective.value, rules.score, plan.trials
+        )
         try:
             for entry in lab.search(study, order, judged, watch):
                 pause()
@@ -176,68 +143,38 @@ def _run(root: Path, of: _Of, plan: _Plan) -> None:
             raise
 
 
-def _files(package: Path, manifest: "Manifest", written: "Written", source: str) -> "Files":
-    """Where the package has its table and its recipe. Raises UsageError where it has no table."""
-    from harness.cli.training import read_recipe
-    from harness.errors import UsageError
-    from harness.lab.search.candidate import Files
+def _study(of: _Of, objective: Objective, identity: dict[str, str]) -> "Study":
+    """The search's trials, in its folder, which stays only where they can be opened."""
+    from harness.atomic import machine
+    from harness.lab.search.study import open_study
 
-    read_recipe(package)  # refuses a package without, and one that lies elsewhere
-    model, named = manifest.model, written.table.file
-    table = model.architecture if model is not None and model.format == "table" else named
-    if not table:
-        raise UsageError(
-            f"{package.name}: expected a table of blocks: [model] format table as `harness new NAME --from table` "
-            f"makes, or its file under table: file: in {source}, got neither"
-        )
-    if Path(table).name != table or not (package / table).is_file() or (named and named != table):
-        raise UsageError(f"{source}: table.file: expected the package's table, got {named or table}")
-    assert manifest.recipe is not None
-    return Files(package, table, manifest.recipe)
+    made = not of.folder.is_dir()
+    with machine(of.folder):
+        of.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        return open_study(of.storage, of.folder, objective.value, identity)
+    except BaseException:
+        if made:
+            shutil.rmtree(of.folder, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                of.folder.parent.rmdir()
+        raise
 
 
-def _laid(files: "Files", written: "Written", source: str) -> "tuple[Space, bytes]":
-    """The space over the package, and the bytes that it lies on."""
-    from harness.cli.training import read_recipe
-    from harness.lab.search.space import laid
-    from harness.nets.table import read_table
-    from harness.submission import MANIFEST
+def _patient(judge: "Rehearse", pause: Callable[[], None]) -> "Rehearse":
+    """A judge that waits as long as it takes for another one: a trained trial is not lost to a long run elsewhere."""
+    from harness.errors import MachineError
 
-    texts = [(files.package / name).read_bytes() for name in (files.table, files.recipe, MANIFEST)]
-    return laid(written, read_recipe(files.package), read_table(texts[0], files.table), source), b"\0".join(texts)
+    def judged(package: Path) -> "Result":
+        pause()  # the judge has a bar of its own, and draws it only when its clock stands
+        while True:
+            try:
+                return judge(package)
+            except MachineError as error:
+                if error.kind != "busy":
+                    raise
 
-
-def _check(package: Path, manifest: "Manifest", store: "Store", space: "Space") -> None:
-    """Raises what the data say against the package or the space."""
-    from harness.lab.train import whole_batches
-    from harness.submission import check_classes
-
-    if manifest.classes is not None:
-        check_classes(package.name, manifest.classes, store.manifest.name, store.manifest.classes)
-    store.training_labels("train")
-    batches = [knob.setting for knob in space.knobs if knob.place == "recipe.batch"]
-    largest = [one for its in batches for one in (*its.choose, its.high) if isinstance(one, int)]
-    whole_batches(store, max([space.recipe["batch"], *largest]))
-
-
-def _digest(text: bytes) -> str:
-    return hashlib.sha256(text).hexdigest()
-
-
-def _new_folder(folder: Path) -> bool:
-    """Makes the folder; whether it was not there."""
-    made = not folder.is_dir()
-    folder.mkdir(parents=True, exist_ok=True)
-    return made
-
-
-def _remove(folder: Path) -> None:
-    """A search's folder that nothing was searched in, and that of all searches where it was the only one."""
-    import shutil
-
-    shutil.rmtree(folder, ignore_errors=True)
-    with contextlib.suppress(OSError):
-        folder.parent.rmdir()
+    return judged
 
 
 @contextlib.contextmanager

@@ -100,9 +100,7 @@ def order_in(home: Path, store: Store, trials: int, objective: Objective = "fron
 
 def study_of(order: run.Order, url: str = "") -> optuna.Study:
     """Its study, in SQLite beside it."""
-    return open_study(
-        url or f"sqlite:///{order.folder / 'study.db'}", order.folder.name, order.objective, {"--space": ""}
-    )
+    return open_study(url or f"sqlite:///{order.folder / 'study.db'}", order.folder, order.objective, {"--space": ""})
 
 
 def main(home: str, store: str, trials: str, workers: str) -> None:

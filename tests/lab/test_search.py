@@ -260,9 +260,9 @@ def test_a_training_far_below_a_faster_one_is_outrun() -> None:
         ("journal:/no/such/folder/x", "No such file"),
     ],
 )
-def test_a_broken_storage_is_one_line_without_its_password(url: str, said: str) -> None:
+def test_a_broken_storage_is_one_line_without_its_password(url: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=said) as raised:
-        open_study(url, "small", "front", {})
+        open_study(url, tmp_path, "front", {})
     assert raised.value.message.startswith("--storage ")
     assert "secret" not in raised.value.message
     assert "\n" not in raised.value.message
@@ -270,11 +270,11 @@ def test_a_broken_storage_is_one_line_without_its_password(url: str, said: str) 
 
 def test_a_search_of_another_space_is_refused(tmp_path: Path) -> None:
     url = f"journal:{tmp_path / 'journal'}"
-    open_study(url, "small", "front", {"--space": "a", "--data": "b"})
+    open_study(url, tmp_path, "front", {"--space": "a", "--data": "b"})
     with pytest.raises(UsageError, match="expected --space as when it began; another --study begins another"):
-        open_study(url, "small", "front", {"--space": "c", "--data": "b"})
+        open_study(url, tmp_path, "front", {"--space": "c", "--data": "b"})
     with pytest.raises(UsageError, match="expected --objective as when it began"):
-        open_study(url, "small", "score", {"--space": "a", "--data": "b"})
+        open_study(url, tmp_path, "score", {"--space": "a", "--data": "b"})
 
 
 def test_a_search_in_a_journal_goes_on(tinted: Store, tmp_path: Path) -> None:

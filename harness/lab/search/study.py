@@ -16,6 +16,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from harness.atomic import alone
 from harness.errors import UsageError
 from harness.lab.search.turns import is_free
 from harness.record import Result
@@ -72,23 +73,25 @@ def measured(result: Result, parameters: int, macs: int, size: int) -> Measured:
     )
 
 
-def open_study(url: str, name: str, objective: Objective, identity: Mapping[str, str]) -> optuna.Study:
-    """The study of that name, made where there is none.
+def open_study(url: str, folder: Path, objective: Objective, identity: Mapping[str, str]) -> optuna.Study:
+    """The study of the folder's name, made where there is none; by one worker of the folder at a time.
 
     `identity`: what all of its trials share, by what a user calls it. Raises UsageError where the storage cannot be
     opened, or holds a study of that name with another identity.
     """
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
-    study = optuna.create_study(
-        study_name=name, storage=_storage(url), load_if_exists=True, directions=DIRECTIONS[objective]
-    )
-    said = {**identity, "--objective": objective}
-    known = study.user_attrs.get(_IDENTITY)
-    if known is None:
-        study.set_user_attr(_IDENTITY, said)
-    elif changed := [what for what in said if known.get(what) != said[what]]:
+    with alone(folder):
+        study = optuna.create_study(
+            study_name=folder.name, storage=_storage(url), load_if_exists=True, directions=DIRECTIONS[objective]
+        )
+        said = {**identity, "--objective": objective}
+        known = study.user_attrs.get(_IDENTITY)
+        if known is None:
+            study.set_user_attr(_IDENTITY, said)
+    if changed := [what for what in said if (known or said).get(what) != said[what]]:
         raise UsageError(
-            f"search {name}: expected {' and '.join(changed)} as when it began; another --study begins another search"
+            f"search {folder.name}: expected {' and '.join(changed)} as when it began; another --study begins another "
+            "search"
         )
     return study
 
