@@ -39,6 +39,9 @@ def load(device):
 """
 
 
+_JUDGING = ("test_cli.py", "test_trust.py", "test_organising.py", "test_searching.py", "test_world.py")
+
+
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Under pytest-xdist: a file's tests in one process, which makes its fixtures once.
@@ -48,7 +51,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     for item in items:
         names = getattr(item, "fixturenames", ())
-        if item.path.name in ("test_cli.py", "test_trust.py", "test_organising.py", "test_world.py"):
+        if item.path.name in _JUDGING:
             item.add_marker(pytest.mark.xdist_group("device"))
         elif item.path.name in ("test_limits.py", "test_between.py", "test_hidden.py"):
             item.add_marker(pytest.mark.xdist_group("shared memory"))
