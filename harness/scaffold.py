@@ -110,7 +110,7 @@ def new_submission(root: Path, name: str, start: From = From.template) -> Path:
     MachineError where it cannot write.
     """
     folder, its = root / "submissions" / name, STARTS[start]
-    _check_name(root, name)
+    check_name(root, name)
     if isinstance(its, Copy) and not (root / its.package / MANIFEST).is_file():
         raise UsageError(f"--from {start}: expected {its.package} to copy, got none; take another start")
     with machine(folder):
@@ -147,7 +147,8 @@ def notes(start: From) -> list[str]:
     return [text for text in (missing and f"not everything is installed: {missing}", FORMATS[its.format].note) if text]
 
 
-def _check_name(root: Path, name: str) -> None:
+def check_name(root: Path, name: str) -> None:
+    """Raises UsageError on a name that no new package can have: an odd one, or one that is taken."""
     if not _NAME.fullmatch(name):
         raise UsageError(f"expected a name of letters, digits, '.', '_' and '-', got {name!r}")
     for home in _HOMES:

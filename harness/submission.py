@@ -94,6 +94,12 @@ def check_writer(name: FormatName, what: str, quantising: bool = False) -> None:
         raise MachineError(f"{what}: {missing}", kind="requires")
 
 
+def check_installed(requires: Iterable[str], what: str) -> None:
+    """Raises MachineError, beginning with `what`, where a requirement is not met."""
+    if unmet := unmet_of(requires):
+        raise MachineError(f"{what}: expected {', '.join(unmet)}; {_install(unmet)}", kind="requires")
+
+
 def missing_for(name: FormatName, writing: bool = False, quantising: bool = False) -> str | None:
     """What is not installed for a format's runtime, to write it and for its int8, with the command; None: nothing.
 

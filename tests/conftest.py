@@ -26,10 +26,12 @@ MakePackage = Callable[..., Path]
 # Whose commands take the machine's lock: they would wait for each other.
 JUDGING = (
     "test_cli.py",
+    "test_compressing.py",
     "test_exporting.py",
     "test_organising.py",
     "test_pages.py",
     "test_rehearsing.py",
+    "test_searching.py",
     "test_starts.py",
     "test_training.py",
     "test_trust.py",

@@ -23,6 +23,7 @@ from harness.cli import (
     preparing,
     profiling,
     reporting,
+    searching,
     training,
     verifying,
 )
@@ -38,6 +39,7 @@ app = typer.Typer(
 app.add_typer(preparing.app, name="prepare")
 app.command("evaluate")(judging.evaluate)
 app.command("train")(training.train)
+app.command("search")(searching.search)
 app.command("export")(exporting.export)
 app.command("compress")(compressing.compress)
 app.command("predict")(predicting.predict)

@@ -114,10 +114,7 @@ def parse(text: bytes, source: str) -> tuple[Row, ...]:
     >>> [(row.out, row.stride, row.activation) for row in rows]
     [(16, 2, 'relu6'), (16, 1, 'relu6')]
     """
-    try:
-        table = msgspec.yaml.decode(text, type=Table)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise SubmissionError(f"{source}: {misread(error, 'a table of blocks')}", kind="architecture") from error
+    table = read_table(text, source)
     for name in ("width", "depth"):
         if not (multiple := getattr(table, name)) > 0 or not math.isfinite(multiple):
             raise _wrong(source, f"{name}: expected more than 0, got {multiple}")
@@ -134,6 +131,14 @@ def parse(text: bytes, source: str) -> tuple[Row, ...]:
     if not rows:
         raise _wrong(source, "expected one block or more, got none")
     return tuple(rows)
+
+
+def read_table(text: bytes, source: str) -> Table:
+    """A table as it is written, its numbers unchecked. Raises SubmissionError (kind "architecture")."""
+    try:
+        return msgspec.yaml.decode(text, type=Table)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise SubmissionError(f"{source}: {misread(error, 'a table of blocks')}", kind="architecture") from error
 
 
 def repeated(row: Row, times: int) -> list[Row]:
