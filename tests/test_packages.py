@@ -29,6 +29,7 @@ PACKAGES = {
     "template": "submissions",
     "mobilenet_v3_small_untrained": "submissions",
     "mbv3_cut": "submissions",
+    "effnet_lite0": "submissions",
     "mobilenetv3_large": "baselines",
 }
 OWN_MODULES = ("predict", "model", "preprocess", "histogram", "fit")
