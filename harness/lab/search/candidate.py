@@ -139,7 +139,7 @@ def macs(net: nn.Module, size: int) -> int:
     """Multiply-adds in convolutions and linear layers for one picture, as fvcore counts them."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch.jit, which fvcore still traces with
-        from fvcore.nn import FlopCountAnalysis  # type: ignore[import-untyped]  # noqa: PLC0415 (a second to import)
+        from fvcore.nn import FlopCountAnalysis  # noqa: PLC0415 (a second to import)
 
         logging.getLogger("fvcore").setLevel(logging.ERROR)
         counted = FlopCountAnalysis(copy.deepcopy(net).eval(), torch.zeros(1, 3, size, size))
