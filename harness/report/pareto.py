@@ -116,7 +116,7 @@ def near(points: Sequence[Point], lines: Sequence[Point]) -> tuple[list[Point], 
 
 def left_out(far: Sequence[Point]) -> str:
     """What is said of the points too far off."""
-    its = ", ".join(point["name"] for point in far) if len(far) <= _FEW_NAMES else f"{len(far)} entries"
+    its = ", ".join(sorted(point["name"] for point in far)) if len(far) <= _FEW_NAMES else f"{len(far)} entries"
     return f"far off and not shown: {its}"
 
 

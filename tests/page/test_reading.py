@@ -173,7 +173,7 @@ def test_the_picture_is_that_of_the_files(board_page: Any, records: list[Record]
     assert len(shown["curves"]) == pytest.approx(len(expected), abs=3)
     assert shown["domains"] == [pytest.approx(ends, rel=1e-4) for ends in domains([*points, *lines])]
     assert [row["name"] for row in shown["names"]] == [row["name"] for row in named(points, lines, expected)]
-    assert board_page.inner_text("#far") == left_out(far) == "far off and not shown: entry0029, entry0009"
+    assert board_page.inner_text("#far") == left_out(far) == "far off and not shown: entry0009, entry0029"
 
 
 _NAMES = """[...document.querySelectorAll('#pareto svg text')]

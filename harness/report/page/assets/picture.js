@@ -143,7 +143,7 @@ function showPicture(board) {
   const { domains, far } = values;
   const drawn = `${board.id} ${axis} ${innerWidth < 720} ${domains}`;
   place.closest(".panel").hidden = !board.entries.length && !board.lines.length;
-  const off = far.length > 2 ? `${far.length} entries` : far.map((point) => point.name).join(", ");
+  const off = far.length > 2 ? `${far.length} entries` : far.map((point) => point.name).sort().join(", ");
   $("#far").textContent = far.length ? `far off and not shown: ${off}` : "";
   if (!domains) {
     place.textContent = board.entries.length ? "No entry has this number." : "";
