@@ -61,7 +61,7 @@ ALLOWED: dict[str, set[str]] = {
     "judge": {*PURE, "sandbox", "scratch"},
     "nets": {"errors", "formats"},
     "lab": {*PURE, "atomic", "data", "nets", "scratch", "staging", "worker"},
-    "cli": {*PURE, "lab", "scaffold", "staging", "records", "report", "data", "judge"},
+    "cli": {*PURE, "atomic", "lab", "scaffold", "staging", "records", "report", "data", "judge"},
 }
 BANNED = {
     "judge": {"torch", "torchvision", "pickle", "cloudpickle", "joblib", "multiprocessing", "safetensors"},
