@@ -68,12 +68,11 @@ def _files(package: Path, manifest: "Manifest", written: "Written", source: str)
 def _laid(files: "Files", written: "Written", source: str) -> "tuple[Space, bytes]":
     """The space over the package, and the bytes that it lies on."""
     from harness.cli.training import read_recipe
-    from harness.lab.search.space import laid
-    from harness.nets.table import read_table
+    from harness.lab.search.candidate import space_over
     from harness.submission import MANIFEST
 
     texts = [(files.package / name).read_bytes() for name in (files.table, files.recipe, MANIFEST)]
-    return laid(written, read_recipe(files.package), read_table(texts[0], files.table), source), b"\0".join(texts)
+    return space_over(written, files, read_recipe(files.package), source), b"\0".join(texts)
 
 
 def _check(package: Path, manifest: "Manifest", store: "Store", space: "Space") -> None:

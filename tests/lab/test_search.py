@@ -16,7 +16,8 @@ from harness.lab.search import run
 from harness.lab.search.hopeless import outrun, worst_allowed
 from harness.lab.search.kept import export_trial
 from harness.lab.search.picture import chart, png, svg
-from harness.lab.search.study import DIGEST, Entry, Measured, best, entries, front, open_study
+from harness.lab.search.study import DIGEST, Entry, Measured, best, entries, front, lock_of, open_study
+from harness.lab.search.turns import is_free
 from harness.lab.train import Epoch
 from harness.record import Result
 from harness.staging import read_manifest
@@ -124,6 +125,23 @@ def test_two_workers_share_the_trials_and_time_one_after_the_other(tinted: Store
     for begin, end in zip(events[::2], events[1::2], strict=True):
         assert (begin[0], end[0]) == ("begin", "end")
         assert begin[1] == end[1]
+
+
+def test_a_trial_is_its_workers_until_the_storage_knows_how_it_ended(
+    tinted: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order, told = order_in(tmp_path, tinted, 1), []
+
+    class Telling(optuna.samplers.RandomSampler):
+        """Is called just before the storage is told."""
+
+        def after_trial(self, study: optuna.Study, trial: optuna.trial.FrozenTrial, *_: object) -> None:
+            told.append(is_free(lock_of(order.folder, trial.number)))
+
+    monkeypatch.setattr("harness.lab.search.study.samplers", lambda: (Telling(), Telling()))
+    ran(order, judge_by(tinted))
+    assert told == [False]
+    assert is_free(lock_of(order.folder, 0))
 
 
 def test_a_failed_trial_is_recorded_and_the_next_one_runs(tinted: Store, tmp_path: Path) -> None:

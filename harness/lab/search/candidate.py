@@ -19,8 +19,8 @@ from harness.data.weights import WeightsInfo, write_weights
 from harness.errors import SubmissionError, UsageError
 from harness.lab.recipe import Recipe
 from harness.lab.recipe import parse as parse_recipe
-from harness.lab.search.space import Knob, Space, Value, Values, fields_of
-from harness.nets.table import Row, parse, shapes, text
+from harness.lab.search.space import Knob, Space, Value, Values, Written, fields_of, laid
+from harness.nets.table import Row, parse, read_table, shapes, text
 from harness.staging import read_manifest
 
 _NAME, _SIZE = re.compile(r"^name\s*=.*$", re.MULTILINE), re.compile(r"^size\s*=.*$", re.MULTILINE)
@@ -45,6 +45,12 @@ class Candidate(NamedTuple):
         """sha256; equal networks with equal recipes have the same, whichever knobs made them."""
         said = text(self.rows, "") + msgspec.yaml.encode(self.recipe).decode()
         return hashlib.sha256(said.encode()).hexdigest()
+
+
+def space_over(written: Written, files: Files, recipe: Recipe, source: str) -> Space:
+    """A space file over a package's files. Raises UsageError, and SubmissionError where its table cannot be read."""
+    table = read_table((files.package / files.table).read_bytes(), files.table)
+    return laid(written, recipe, table, source)
 
 
 def drawn(space: Space, draw: Callable[[Knob], Value]) -> dict[str, Value]:

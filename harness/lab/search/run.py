@@ -88,7 +88,7 @@ def search(study: optuna.Study, order: Order, judge: Judge, watch: Watch) -> Ite
     failed = duplicates = 0
     while True:
         study.sampler = at_random if duplicates >= _DUPLICATES else tpe
-        with contextlib.ExitStack() as claim:
+        with contextlib.ExitStack() as life, contextlib.ExitStack() as claim:
             claim.enter_context(alone(order.folder))
             trials.tidy(study, order.folder, trials.worker_here(order.folder))
             _enqueue_start(study, order)
@@ -97,7 +97,7 @@ def search(study: optuna.Study, order: Order, judge: Judge, watch: Watch) -> Ite
             if finished >= order.trials or duplicates >= MOST_DUPLICATES:
                 return
             if finished + states.count(TrialState.RUNNING) < order.trials:
-                run = _Run(study, order, judge, watch, claim, finished)
+                run = _Run(study, order, judge, watch, _Locks(claim, life))
                 study.optimize(run.trial, n_trials=1, catch=(_Ended,))
                 entry = trials.entries(study)[run.number]
                 failed = failed + 1 if entry.end == "failed" else 0
@@ -115,20 +115,19 @@ def _enqueue_start(study: optuna.Study, order: Order) -> None:
         study.enqueue_trial({knob.place: _plain(knob.start) for knob in order.space.knobs}, {trials.START: True})
 
 
+class _Locks(NamedTuple):
+    """The claim, that values are drawn under; and the trial's own, held until the storage knows how it ended."""
+
+    claim: contextlib.ExitStack
+    life: contextlib.ExitStack
+
+
 class _Run:
     """One trial of this worker."""
 
-    def __init__(
-        self,
-        study: optuna.Study,
-        order: Order,
-        judge: Judge,
-        watch: Watch,
-        claim: contextlib.ExitStack,
-        finished: int,
-    ) -> None:
-        self.study, self.order, self.judge, self.claim = study, order, judge, claim
-        self.watch, self.finished = watch, finished
+    def __init__(self, study: optuna.Study, order: Order, judge: Judge, watch: Watch, locks: _Locks) -> None:
+        self.study, self.order, self.judge, self.watch, self.locks = study, order, judge, watch, locks
+        self.finished = sum(trial.state is TrialState.COMPLETE for trial in study.get_trials(deepcopy=False))
         self.number = -1  # once it has one
 
     def trial(self, its: Trial) -> float | tuple[float, float]:
@@ -136,24 +135,22 @@ class _Run:
         self.number = its.number
         folder = trials.package_of(self.order.folder, its.number)
         lock = trials.lock_of(self.order.folder, its.number)
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(held(lock, fcntl.LOCK_EX))
-            try:
-                made = self._begun(its)
-                self.claim.close()  # others may claim theirs
-                return self._measured(its, made, folder)
-            except (_Ended, optuna.TrialPruned):
-                shutil.rmtree(folder, ignore_errors=True)
-                raise
-            except MachineError:  # not the candidate's fault: it stays, and is run again
-                raise
-            except Exception as error:  # whatever a strange network, its training or its judging raises
-                shutil.rmtree(folder, ignore_errors=True)
-                said = error.message if isinstance(error, HarnessError) else f"{type(error).__name__}: {error}"
-                self._end(its, "failed", said)
-                raise _Ended from error
-            finally:
-                lock.unlink(missing_ok=True)
+        self.locks.life.callback(lock.unlink, missing_ok=True)
+        self.locks.life.enter_context(held(lock, fcntl.LOCK_EX))
+        try:
+            made = self._begun(its)
+            self.locks.claim.close()  # others may claim theirs
+            return self._measured(its, made, folder)
+        except (_Ended, optuna.TrialPruned):
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        except MachineError:  # not the candidate's fault: it stays, and is run again
+            raise
+        except Exception as error:  # whatever a strange network, its training or its judging raises
+            shutil.rmtree(folder, ignore_errors=True)
+            said = error.message if isinstance(error, HarnessError) else f"{type(error).__name__}: {error}"
+            self._end(its, "failed", said)
+            raise _Ended from error
 
     def _begun(self, its: Trial) -> Candidate:
         """The drawn candidate, on record as this worker's."""

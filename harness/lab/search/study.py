@@ -113,8 +113,13 @@ def samplers() -> tuple[TPESampler, RandomSampler]:
 def tidy(study: optuna.Study, folder: Path, worker: str) -> None:
     """Ends the trials of workers that are dead, and queues their values again. Whoever calls holds the claim."""
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if trial.user_attrs.get(WORKER) == worker and is_free(lock_of(folder, trial.number)):
+        lock = lock_of(folder, trial.number)
+        if trial.user_attrs.get(WORKER) != worker or not is_free(lock):
+            continue
+        # A worker lets go once the storage knows: what is still running now is nobody's.
+        if study.get_trials(deepcopy=False)[trial.number].state is TrialState.RUNNING:
             study.tell(trial.number, state=TrialState.FAIL)
+        lock.unlink(missing_ok=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it is experimental
         optuna.storages.fail_stale_trials(study)
