@@ -1,17 +1,13 @@
 """A trial's network: knobs' values to a recipe and rows, and those to a package that can be trained and judged."""
 
-import copy
 import hashlib
-import logging
 import re
 import shutil
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
-import torch
 from torch import nn
 
 from harness import submission
@@ -135,23 +131,6 @@ def rename(folder: Path, name: str, size: int | None = None) -> None:
 def write_untrained(net: nn.Module, package: Path, data: str, info: WeightsInfo) -> None:
     """Random weights, for a package whose time is taken before it is trained: time does not depend on weights."""
     write_weights(package, data, {name: value.numpy() for name, value in net.state_dict().items()}, info)
-
-
-def parameters(net: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in net.parameters())
-
-
-def macs(net: nn.Module, size: int) -> int:
-    """Multiply-adds in convolutions and linear layers for one picture, as fvcore counts them."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of torch.jit, which fvcore still traces with
-        from fvcore.nn import FlopCountAnalysis  # noqa: PLC0415 (a second to import)
-
-        logging.getLogger("fvcore").setLevel(logging.ERROR)
-        counted = FlopCountAnalysis(copy.deepcopy(net).eval(), torch.zeros(1, 3, size, size))
-        counted.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
-        by = counted.by_operator()
-    return int(by["conv"] + by["linear"])
 
 
 def _block_of(place: str) -> tuple[int | None, str]:

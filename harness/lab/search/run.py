@@ -23,6 +23,7 @@ from harness.atomic import alone
 from harness.data.store import Store
 from harness.data.weights import WeightsInfo
 from harness.errors import HarnessError, MachineError, SubmissionError
+from harness.lab.counts import counts
 from harness.lab.networks import trainable
 from harness.lab.search import study as trials
 from harness.lab.search.candidate import (
@@ -30,8 +31,6 @@ from harness.lab.search.candidate import (
     Files,
     candidate,
     drawn,
-    macs,
-    parameters,
     write_package,
     write_untrained,
 )
@@ -179,7 +178,7 @@ class _Run:
         write_package(made, order.files, folder, name, about)
         net = trainable(folder, len(order.store.manifest.classes), made.recipe.size)
         size = made.recipe.size
-        cost = (parameters(net), macs(net, size))
+        cost = counts(net, size)
         finished = [trial for trial in self.study.get_trials(deepcopy=False) if trial.state is TrialState.COMPLETE]
         early = None
         if order.objective == "score" or worth_timing([trial.user_attrs[trials.SPENT] for trial in finished]):
