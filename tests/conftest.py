@@ -30,6 +30,7 @@ JUDGING = (
     "test_exporting.py",
     "test_organising.py",
     "test_pages.py",
+    "test_profiling.py",
     "test_rehearsing.py",
     "test_searching.py",
     "test_starts.py",

@@ -109,7 +109,7 @@ def test_what_is_wrong_is_one_line_before_anything_runs(small: Project) -> None:
     weights = small.root / "submissions" / "small" / "weights"
     (weights / "practice.safetensors").unlink()
     assert "train them: harness train small" in error("--by", "blocks", "--macs", "50%", code=4)
-    assert not (small.root / "runs").exists()
+    assert not (small.root / "runs" / "compress").exists()
 
 
 def test_a_missing_extra_is_one_line_with_the_command(
