@@ -67,7 +67,7 @@ class Cell:
                     yield session
             finally:
                 after = left()
-                assert after.files == before.files, "no descriptor is left open"
+                assert after.files <= before.files, "no descriptor is left open"
                 assert after.children <= before.children, "no child and no zombie is left"
                 assert after.shared == before.shared, "no shared memory is left"
                 assert after.scratch == before.scratch | {folder.name}, "no scratch is left"
@@ -97,7 +97,7 @@ class Cell:
 class Left:
     """What a worker could leave behind on the judge's side."""
 
-    files: int
+    files: frozenset[tuple[str, str]]
     children: frozenset[int]
     shared: frozenset[str]
     scratch: frozenset[str]
@@ -106,11 +106,18 @@ class Left:
 def left() -> Left:
     home = scratch.home()  # made now, and with it the descriptor of its lock
     return Left(
-        len(os.listdir("/proc/self/fd")),
+        frozenset(_open()),
         frozenset(processes.children(os.getpid())),
         frozenset(_shared()),
         frozenset(os.listdir(home)),
     )
+
+
+def _open() -> Iterator[tuple[str, str]]:
+    """Each open descriptor and what it is."""
+    for number in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):  # that of the listing itself
+            yield number, os.readlink(f"/proc/self/fd/{number}")
 
 
 def _shared() -> Iterator[str]:

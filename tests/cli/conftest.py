@@ -6,10 +6,13 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
+from harness.cli import run
 from tests.conftest import ROOT, spinning
 from tests.pictures import render_folder
 
@@ -61,9 +64,20 @@ class Project:
         assert "Traceback" not in done.stderr
         return done
 
+    def here(self, *arguments: str, code: int = 0) -> Done:
+        """The same in this process, which has loaded torch already."""
+        out, err = StringIO(), StringIO()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            for name, value in self.environment().items():
+                patch.setenv(name, value)
+            patch.chdir(self.root)
+            got = run(list(arguments))
+        assert got == code, out.getvalue() + err.getvalue()
+        return Done(arguments, got, out.getvalue(), err.getvalue())
+
     def error(self, *arguments: str, code: int) -> str:
         """The one line that a command fails with."""
-        lines = self.run(*arguments, code=code).stderr.strip().splitlines()
+        lines = self.here(*arguments, code=code).stderr.strip().splitlines()
         errors = [line for line in lines if line.startswith("harness: ")]
         assert len(errors) == 1, lines
         return errors[0]
@@ -98,4 +112,22 @@ def project(practice: Path, tmp_path: Path) -> Project:
     shutil.copytree(practice / "data", project.root / "data")
     weights = Path("baselines") / "colour_histogram" / "weights"
     shutil.copytree(practice / weights, project.root / weights)
+    return project
+
+
+@pytest.fixture(scope="session")
+def taught(practice: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package: mbv3_cut with a small recipe, trained for the practice set, made once."""
+    project = Project(tmp_path_factory.mktemp("taught") / "project")
+    shutil.copytree(practice / "data", project.root / "data")
+    package = project.root / "submissions" / "mbv3_cut"
+    (package / "taco_im156.yaml").write_text("size: 32\nepochs: 2\nbatch: 16\nmax_lr: 0.05\n")
+    project.run("train", "mbv3_cut", "--data", "practice")
+    return package
+
+
+@pytest.fixture
+def trained(project: Project, taught: Path) -> Project:
+    """The fresh project with the trained mbv3_cut."""
+    shutil.copytree(taught, project.root / "submissions" / "mbv3_cut", dirs_exist_ok=True)
     return project

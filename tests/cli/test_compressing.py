@@ -87,8 +87,8 @@ def test_a_compression_killed_in_a_step_goes_on_and_ends_as_a_package(small: Pro
     assert lines[-1] == "  judge it    harness evaluate smaller --data practice"
     assert steps[-1]["macs"] <= 0.6 * steps[0]["macs"]
 
-    assert "ok" in small.run("check", "smaller", "--data", "practice").stdout
-    assert "macro F1" in small.run("evaluate", "smaller", "--data", "practice", "--budget", "1s").stdout
+    assert "ok" in small.here("check", "smaller", "--data", "practice").stdout
+    assert "macro F1" in small.here("evaluate", "smaller", "--data", "practice", "--budget", "1s").stdout
     assert "it is there already; --fresh replaces it" in small.error(*arguments, code=2)
     (small.root / "submissions" / "smaller").rename(small.root / "submissions" / "other")
     assert "got one of epochs 1 (here 2)" in small.error(*arguments, "--epochs", "2", code=2)

@@ -8,26 +8,17 @@ import pytest
 from tests.cli.conftest import Project
 
 
-@pytest.fixture
-def trained(project: Project) -> Project:
-    """The project with a small mbv3_cut, trained for two epochs."""
-    package = project.root / "submissions" / "mbv3_cut"
-    (package / "taco_im156.yaml").write_text("size: 32\nepochs: 2\nbatch: 16\nmax_lr: 0.05\n")
-    project.run("train", "mbv3_cut", "--data", "practice")
-    return project
-
-
 def test_an_export_is_judged_like_any_package(trained: Project) -> None:
     said = trained.run("export", "mbv3_cut", "--to", "onnx", "--name", "cut_out").stdout
     assert re.search(r"cut_out: mbv3_cut as onnx, [\d,]+ bytes", said)
     assert re.search(r"labels +100\.00% of \d+ validation crops as mbv3_cut's", said)
     assert re.search(r"scores +within \d", said)
     assert "harness evaluate cut_out --data practice" in said
-    assert "ok    crop of 3000x2000" in trained.run("check", "cut_out").stdout
+    assert "ok    crop of 3000x2000" in trained.here("check", "cut_out").stdout
     assert "macro F1" in trained.run("evaluate", "cut_out", "--budget", "1s").stdout
     again = ("export", "mbv3_cut", "--to", "onnx", "--name", "cut_out")
     assert "it is there already; --fresh" in trained.error(*again, code=2)
-    assert "cut_out: " in trained.run(*again, "--fresh").stdout
+    assert "cut_out: " in trained.here(*again, "--fresh").stdout
 
 
 def test_an_int8_export_says_what_it_loses_and_gains(trained: Project) -> None:

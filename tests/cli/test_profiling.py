@@ -4,18 +4,7 @@ import json
 import re
 from pathlib import Path
 
-import pytest
-
 from tests.cli.conftest import Project
-
-
-@pytest.fixture
-def trained(project: Project) -> Project:
-    """The project with a small mbv3_cut, trained for an epoch."""
-    package = project.root / "submissions" / "mbv3_cut"
-    (package / "taco_im156.yaml").write_text("size: 32\nepochs: 1\nbatch: 16\nmax_lr: 0.05\n")
-    project.run("train", "mbv3_cut", "--data", "practice")
-    return project
 
 
 def test_a_profile_is_a_table_a_picture_and_a_sentence(trained: Project) -> None:
@@ -32,7 +21,7 @@ def test_a_profile_is_a_table_a_picture_and_a_sentence(trained: Project) -> None
 
 
 def test_a_published_profile_is_on_the_board(trained: Project) -> None:
-    done = trained.run("profile", "mbv3_cut", "--crops", "3", "--publish", "--json", "--picture", "mine.svg")
+    done = trained.here("profile", "mbv3_cut", "--crops", "3", "--publish", "--json", "--picture", "mine.svg")
     found = json.loads(done.stdout)
     kept = trained.root / "leaderboard" / "profiles" / f"{found['digest']}.json"
     assert json.loads(kept.read_text())["macs"] == found["macs"] > 1e6
@@ -60,7 +49,7 @@ def test_what_cannot_be_profiled_is_one_line(project: Project) -> None:
 
 
 def test_a_package_without_a_network_is_timed(project: Project) -> None:
-    said = project.run("profile", "colour_histogram", "--crops", "5").stdout
+    said = project.here("profile", "colour_histogram", "--crops", "5").stdout
     assert re.search(r"parameters +[\d,]+\n +MACs +not counted\n", said)
     assert "no model.py" in said
     assert re.search(r"A crop takes [\d.]+ ms", said)

@@ -27,11 +27,11 @@ def test_a_search_is_run_shown_exported_and_its_trial_passes_the_check(start: Pr
     searched = start.root / "searches" / "small-practice"
     assert {"front.png", "front.svg", "study.db", "trial-0"} <= set(names(searched))
 
-    done = start.run("search", "small", "--all", "--export", "0", "--name", "found")
+    done = start.here("search", "small", "--all", "--export", "0", "--name", "found")
     assert "made submissions/found of trial 0" in done.stdout
     assert all(len(line) <= 80 for line in done.stdout.splitlines())
     assert names(start.root / "submissions" / "found" / "weights") == ["practice.json", "practice.safetensors"]
-    assert start.run("check", "found", "--data", "practice").stdout.count("ok ") == 8
+    assert start.here("check", "found", "--data", "practice").stdout.count("ok ") == 8
     info = json.loads((start.root / "submissions" / "found" / "weights" / "practice.json").read_text())
     assert len(info["log"]) == 2
 

@@ -33,9 +33,9 @@ def test_train_then_evaluate_and_predict(small: Project, tmp_path: Path) -> None
     info = json.loads((small.root / "submissions" / "mbv3_cut" / "weights" / "practice.json").read_text())
     assert len(info["log"]) == 2
     assert "has weights for practice already; --fresh" in small.error("train", "mbv3_cut", "--data", "practice", code=2)
-    assert "epoch 2/2" in small.run("train", "mbv3_cut", "--data", "practice", "--fresh").stdout
+    assert "epoch 2/2" in small.here("train", "mbv3_cut", "--data", "practice", "--fresh").stdout
     assert len(list((small.root / "runs" / "mbv3_cut" / "practice").glob("*/curves.svg"))) == 2
-    assert "macro F1" in small.run("evaluate", "mbv3_cut", "--budget", "1s").stdout
+    assert "macro F1" in small.here("evaluate", "mbv3_cut", "--budget", "1s").stdout
 
     photos = tmp_path / "photos" / "deep"
     photos.mkdir(parents=True)
@@ -56,7 +56,7 @@ def test_train_then_evaluate_and_predict(small: Project, tmp_path: Path) -> None
     assert "deep/c.jpg" in small.error("predict", "mbv3_cut", "--images", str(photos.parent), "--out", str(out), code=3)
     assert len(out.read_text().splitlines()) == 3  # the good ones are not lost
     skipping = ("predict", "mbv3_cut", "--images", str(photos.parent), "--out", str(out), "--skip-bad")
-    assert "left out 1 bad" in small.run(*skipping).stdout
+    assert "left out 1 bad" in small.here(*skipping).stdout
     assert len(out.read_text().splitlines()) == 3
 
 

@@ -93,6 +93,16 @@ def test_the_command_line_waits_for_another_judge(project: Project) -> None:
     assert judge.returncode == 0
 
 
+def workers_below(judge: "subprocess.Popen[str]") -> list[int]:
+    """The judge's processes that run a package by now."""
+    found = []
+    for pid in processes.descendants(judge.pid):
+        with contextlib.suppress(OSError):
+            if b"worker/__main__.py" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
+    return found
+
+
 def workers_of(homes: Path) -> set[int]:
     """Processes that were started to run a package which lies below a folder."""
     found = set()
@@ -173,12 +183,8 @@ def test_a_worker_killed_by_the_machine_is_named(project: Project) -> None:
     end = time.monotonic() + 30
     killed = False
     while not killed and time.monotonic() < end:
-        for pid in processes.descendants(judge.pid):
-            try:
-                ours = b"worker/__main__.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
-            except OSError:
-                continue
-            if ours and time.monotonic() > end - 26:  # not the null: the pass has begun
+        for pid in workers_below(judge):
+            if time.monotonic() > end - 26:  # not the null: the pass has begun
                 os.kill(pid, signal.SIGKILL)
                 killed = True
         time.sleep(0.05)
@@ -192,7 +198,8 @@ def test_a_worker_killed_by_the_machine_is_named(project: Project) -> None:
 def test_a_run_that_is_stopped_twice_has_its_record(first: signal.Signals, code: int, project: Project) -> None:
     project.package("slow", SLOW)
     judge = evaluating(project, "slow")
-    time.sleep(4.0)
+    while not workers_below(judge) and judge.poll() is None:
+        time.sleep(0.05)
     for number in (first, signal.SIGTERM, signal.SIGINT):
         judge.send_signal(number)
         time.sleep(0.02)
