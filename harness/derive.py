@@ -22,7 +22,17 @@ from harness.stats import (
     mean_error,
     quantile_interval,
 )
-from harness.timed import LEAST_NS, Answers, both_answers, every_answer, is_disturbed, latency, log_of_sums
+from harness.timed import (
+    LEAST_NS,
+    Answers,
+    answers_for_f1,
+    both_answers,
+    differ,
+    every_answer,
+    is_disturbed,
+    latency,
+    log_of_sums,
+)
 
 # What a result's flags mean. A flagged row is shown; `baseline_disturbed` is not ranked.
 FLAGS = {
@@ -60,14 +70,15 @@ def _derive(raw: Raw, rules: Rules, gap: bool) -> Result:
     logs = log_of_sums(raw.passes, masks, submission.floor_ns, baseline.floor_ns)
     spread = mean_error(logs, raw.history, raw.pilot)
     ratio = geometric_mean_interval(logs, spread)
-    confusion, f1, f1_draws = _f1(raw, submission)
-    _, measured_f1, measured_draws = _f1(raw, baseline)
+    told = answers_for_f1(raw, "submission", submission, masks[0])
+    confusion, f1, f1_draws = _f1(raw, told)
+    _, measured_f1, measured_draws = _f1(raw, answers_for_f1(raw, "baseline", baseline, masks[0]))
     # A frozen F1 is that of one set of photos: on others it moves as the measured one does.
     baseline_f1 = measured_f1 if raw.baseline_f1 is None else raw.baseline_f1
     baseline_draws = np.clip(measured_draws + (baseline_f1 - measured_f1), 0.0, 1.0)
 
     value = score(f1, ratio.value, baseline_f1, rules.score)
-    error = _score_error(raw, submission, (ratio.value, spread.error), (f1, baseline_f1), rules)
+    error = _score_error(raw, told, (ratio.value, spread.error), (f1, baseline_f1), rules)
     photo_scores = np.array(
         [score(f, ratio.value, b, rules.score) for f, b in zip(f1_draws.tolist(), baseline_draws.tolist(), strict=True)]
     )
@@ -186,7 +197,7 @@ def _flags(
         "noisy": is_noisy(windows, rules.protocol),
         "faster_than_null": bool(np.median(submission.ns) <= LEAST_NS),
         "faster_later": falls_after_first(raw.passes, masks),
-        "answers_differ": _f1_differs(submission),
+        "answers_differ": differ(submission),
         "baseline_f1_moved": raw.baseline_f1 is not None and abs(raw.baseline_f1 - measured_f1) > _MOVED_F1,
     }
 
@@ -198,8 +209,3 @@ def _raised(flags: dict[str, bool]) -> tuple[str, ...]:
 def _has_gap(raw: Raw) -> bool:
     sides = [every_answer(raw, side) for side in ("submission", "baseline")]
     return has_gap(raw, *(_confusions(raw, side) for side in sides))
-
-
-def _f1_differs(answers: Answers) -> bool:
-    pairs = np.unique(np.stack([answers.crops, answers.labels]), axis=1).shape[1]
-    return bool(pairs > np.unique(answers.crops).size)

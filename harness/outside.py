@@ -3,7 +3,8 @@
 A window is a stretch of pairs of blocks between two samples, about a second. It is left out on outside evidence
 alone (processor time that others took, the hypervisor's steal, heat, sleep), never for its times; what a package
 can bring about by itself (memory that it makes scarce, a quota that its threads use up) leaves nothing out. Both
-sides lose the window's times and answers, so that nobody is accurate in it for free.
+sides lose the window's times; and its answers, unless they are those of a side that always answers alike (see
+`answers_for_f1`), so that nobody is accurate in it for free.
 """
 
 import math

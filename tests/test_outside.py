@@ -133,6 +133,54 @@ def test_what_was_answered_in_a_disturbed_window_does_not_count() -> None:
     assert "answers_differ" not in result.flags
 
 
+def left_out_at_first(again: int) -> Raw:
+    """A window of 30 crops is left out of the first pass; `again` of them come in the second."""
+    raw = raw_of(samples({"busy_ms": 3900}, *[{}] * 9), samples(*[{}] * 10))
+    blocks, crops = (30,) * 10, tuple(range(300))
+    second = tuple(range(30 - again, 300)) + tuple(range(30, 60 - again))
+    truth = tuple(crop % 2 for crop in crops)
+    passes = tuple(
+        msgspec.structs.replace(
+            one,
+            blocks=blocks,
+            crops=its,
+            submission_ns=(1_000_000,) * 300,
+            baseline_ns=(2_000_000,) * 300,
+            submission_labels=tuple(truth[crop] if crop >= 30 else 0 for crop in its),
+            baseline_labels=tuple(truth[crop] for crop in its),
+        )
+        for one, its in zip(raw.passes, (crops, second), strict=True)
+    )
+    more = {"labels": truth, "photos": tuple(map(str, crops)), "splits": ("test-public",) * 300}
+    return msgspec.structs.replace(raw, passes=passes, **more)
+
+
+def answering_first(raw: Raw, labels: tuple[int, ...]) -> Raw:
+    """Its submission answers so in the first pass alone."""
+    first = msgspec.structs.replace(raw.passes[0], submission_labels=labels)
+    return msgspec.structs.replace(raw, passes=(first, raw.passes[1]))
+
+
+def test_f1_of_who_always_answers_alike_counts_left_out_windows_too() -> None:
+    raw = left_out_at_first(again=20)
+    quiet = tuple(msgspec.structs.replace(one, samples=()) for one in raw.passes)
+    whole = derive(msgspec.structs.replace(raw, passes=quiet), RULES)
+    result = derive(raw, RULES)
+    assert (result.windows.dropped, whole.windows.dropped) == (1, 0)
+    assert result.f1 == whole.f1
+    assert result.baseline_f1 == whole.baseline_f1
+    assert derive(left_out_at_first(again=19), RULES).f1 != whole.f1
+
+
+@pytest.mark.parametrize("again", [0, 19, 20, 30])
+def test_to_be_right_in_left_out_windows_alone_does_not_pay(again: int) -> None:
+    raw = left_out_at_first(again)
+    right = derive(answering_first(raw, raw.labels), RULES)
+    wrong = derive(answering_first(raw, (2,) * 30 + raw.labels[30:]), RULES)
+    assert right.windows.dropped == wrong.windows.dropped == 1
+    assert right.f1 == wrong.f1
+
+
 def test_stalls_for_memory_make_a_record_noisy_and_leave_nothing_out() -> None:
     raw = raw_of(samples(*[{"stalled_us": 300_000}] * 3, *[{}] * 7))
     masks, counted = kept(raw.passes, RULES.protocol)
