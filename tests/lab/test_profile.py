@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.data.store import Store, open_store
+from harness.data.store import Store
 from harness.errors import MachineError, SubmissionError
 from harness.lab.export import opened
 from harness.lab.profile import profile
@@ -20,15 +20,9 @@ from harness.rules import Rules
 from harness.staging import Target, staged
 from tests.conftest import ROOT
 from tests.lab.test_export import BYTES, TABLE, write_random
-from tests.pictures import prepare_tinted
 
 Profiled = Callable[..., Profile]
 MACS = 3 * 9 * 8 * 256 + 8 * 16 * 256 + 9 * 16 * 256 + 2 * 16 * 8 + 16 * 8 * 256 + 8 * 3  # of TABLE at 32 pixels
-
-
-@pytest.fixture(scope="module")
-def tinted(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return open_store(prepare_tinted(tmp_path_factory.mktemp("tinted")))
 
 
 @pytest.fixture

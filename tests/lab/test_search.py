@@ -10,7 +10,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from harness.data.store import Store, open_store
+from harness.data.store import Store
 from harness.errors import HarnessError, MachineError, SubmissionError, UsageError
 from harness.lab.search import run
 from harness.lab.search.hopeless import outrun, worst_allowed
@@ -24,13 +24,6 @@ from harness.staging import read_manifest
 from harness.stats import Interval
 from tests.conftest import ROOT, names
 from tests.lab.searching import judge_by, order_in, study_of
-from tests.pictures import prepare_tinted
-
-
-@pytest.fixture(scope="module")
-def tinted(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """Three classes that are easy to tell apart."""
-    return open_store(prepare_tinted(tmp_path_factory.mktemp("tinted")))
 
 
 def ran(order: run.Order, judge: run.Judge) -> list[Entry]:

@@ -1,4 +1,4 @@
-"""A data set that is easy to learn, and a project to train in as a user does."""
+"""A project to train in as a user does."""
 
 import os
 import shutil
@@ -8,15 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.data.store import Store, open_store
+from harness.data.store import Store
 from tests.conftest import ROOT
-from tests.pictures import prepare_tinted
-
-
-@pytest.fixture(scope="session")
-def tinted(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """54 crops to train on, 18 for validation, of three classes."""
-    return open_store(prepare_tinted(tmp_path_factory.mktemp("tinted")))
 
 
 class Home:
