@@ -85,8 +85,11 @@ def misread(error: Exception, wanted: str) -> str:
     'score: unknown key slope'
     >>> misread(ValueError("Invalid value (at line 1, column 8)"), "rules")
     'expected rules: Invalid value (at line 1, column 8)'
+    >>> misread(ValueError("Expected `str`, got `int` - at key in `$.limits`"), "rules")
+    'limits: expected str, got int for a key'
     """
-    said, _, place = " ".join(str(error).replace("`", "").split()).partition(" - at $")
+    said = " ".join(str(error).replace("`", "").split()).replace(" - at key in $", " for a key - at $")
+    said, _, place = said.partition(" - at $")
     said = said.replace('in "<byte string>", ', "at ")  # how YAML's parser calls a file that is given as bytes
     for theirs, ours in _WORDS.items():
         if said.startswith(theirs):

@@ -1,10 +1,14 @@
 """A training's settings, as a YAML file in the package. Pure: bytes in, values out."""
 
+import math
 from typing import Literal
 
 import msgspec
 
-from harness.errors import SubmissionError, misread
+from harness.errors import SubmissionError
+from harness.nets.reading import decoded
+
+_MOST_OPS, _MOST_BINS = 100, 1000
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,21 +47,21 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "epochs": self.epochs < 1,
             "patience": self.patience < 0,
             "batch": self.batch < 2,  # batch norm needs two
-            "max_lr": not self.max_lr > 0,
+            "max_lr": not 0 < self.max_lr < math.inf,
             "pct_start": not 0 < self.pct_start < 1,
             "momentum": not 0 <= self.momentum < 1,
-            "weight_decay": not self.weight_decay >= 0,
-            "tau": not self.tau > 0,
+            "weight_decay": not 0 <= self.weight_decay < math.inf,
+            "tau": not 0 < self.tau < math.inf,
             "label_smoothing": not 0 <= self.label_smoothing < 1,
             "crop_area": not 0 < self.crop_area <= 1,
             "jitter": not 0 <= self.jitter <= 1,
-            "randaugment_ops": not 0 <= least <= most,
-            "randaugment_bins": self.randaugment_bins < 2,
+            "randaugment_ops": not 0 <= least <= most <= _MOST_OPS,
+            "randaugment_bins": not 2 <= self.randaugment_bins <= _MOST_BINS,
             "flip": not 0 <= self.flip <= 1,
             "flip_vertical": not 0 <= self.flip_vertical <= 1,
             "cutout": not 0 <= self.cutout <= 1,
             "cutout_side": not 0 < self.cutout_side <= 1,
-            "seed": self.seed < 0,
+            "seed": not 0 <= self.seed < 2**63,  # what torch takes
         }
         if names := [name for name, is_wrong in wrong.items() if is_wrong]:
             raise ValueError(", ".join(f"{name}: {getattr(self, name)} is out of range" for name in names))
@@ -70,6 +74,6 @@ def parse(text: bytes, source: str) -> Recipe:
     40
     """
     try:
-        return msgspec.yaml.decode(text or b"{}", type=Recipe)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise SubmissionError(f"{source}: {misread(error, 'a recipe')}", kind="recipe") from error
+        return decoded(text or b"{}", Recipe, "a recipe")
+    except ValueError as error:
+        raise SubmissionError(f"{source}: {error}", kind="recipe") from error

@@ -13,11 +13,14 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from harness.errors import SubmissionError, misread
+from harness.errors import SubmissionError
+from harness.nets.reading import decoded
 
 Activation = Literal["relu", "relu6", "hardswish", "silu", "none"]
 _MULTIPLE = 8  # of channels, as in torchvision's MobileNets
 _MOST_BLOCKS = 1000
+_MOST = 1_000_000  # of any number in a table
+_MOST_WEIGHTS = 10**9  # 4 GB
 
 
 class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", kw_only=True):
@@ -116,8 +119,8 @@ def parse(text: bytes, source: str) -> tuple[Row, ...]:
     """
     table = read_table(text, source)
     for name in ("width", "depth"):
-        if not (multiple := getattr(table, name)) > 0 or not math.isfinite(multiple):
-            raise _wrong(source, f"{name}: expected more than 0, got {multiple}")
+        if not 0 < (multiple := getattr(table, name)) <= _MOST:
+            raise _wrong(source, f"{name}: expected more than 0 and at most {_MOST:,}, got {multiple}")
     rows: list[Row] = []
     for number, row in enumerate(table.blocks):
         if wrong := _out_of_range(row):
@@ -130,15 +133,16 @@ def parse(text: bytes, source: str) -> tuple[Row, ...]:
         rows += repeated(widened(_v3(row), table.width), times)
     if not rows:
         raise _wrong(source, "expected one block or more, got none")
+    _refuse_huge(rows, source)
     return tuple(rows)
 
 
 def read_table(text: bytes, source: str) -> Table:
     """A table as it is written, its numbers unchecked. Raises SubmissionError (kind "architecture")."""
     try:
-        return msgspec.yaml.decode(text, type=Table)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise SubmissionError(f"{source}: {misread(error, 'a table of blocks')}", kind="architecture") from error
+        return decoded(text, Table, "a table of blocks")
+    except ValueError as error:
+        raise SubmissionError(f"{source}: {error}", kind="architecture") from error
 
 
 def repeated(row: Row, times: int) -> list[Row]:
@@ -268,16 +272,39 @@ def _kind(row: _Written) -> str:
     return str(type(row).__struct_config__.tag)
 
 
+def _refuse_huge(rows: Sequence[Row], source: str) -> None:
+    """No computer has room for such a network. Raises SubmissionError naming the row that is too many."""
+    channels, total = 3, 0
+    for number, row in enumerate(rows):
+        if (total := total + _weights(row, channels)) > _MOST_WEIGHTS:
+            said = f"expected at most {_MOST_WEIGHTS:,} weights in all, got more"
+            raise _wrong(source, f"row {number} ({_kind(row)}): {said}")
+        channels = getattr(row, "out", channels)
+
+
+def _weights(row: Row, channels: int) -> int:
+    """Of its convolutions or its linear layer, where so many channels come in."""
+    if isinstance(row, Pooling):
+        return 0
+    if isinstance(row, DepthwiseConv):
+        return channels * row.kernel**2
+    if not isinstance(row, InvertedResidual):
+        return channels * row.out * (row.kernel**2 if isinstance(row, Conv) else 1)
+    hidden = hidden_channels(row, channels)
+    return hidden * (channels + row.kernel**2 + 2 * squeezed_channels(row, hidden) + row.out)
+
+
 def _out_of_range(row: _Written) -> str:
     """What is wrong with a row's numbers, "" where nothing is."""
-    sizes: dict[str, int] = {name: getattr(row, name, 1) for name in ("kernel", "out", "stride", "repeat")}
+    sizes: dict[str, int] = {name: getattr(row, name, 1) for name in ("kernel", "out", "stride")}
+    sizes["repeat"] = min(row.repeat, _MOST)  # of too many the number of blocks says more
     shares: dict[str, float] = {name: getattr(row, name, 1) for name in ("expand", "hidden", "squeeze")}
-    wrong = [f"{name} {size}" for name, size in sizes.items() if size < 1]
+    wrong = [f"{name} {size}" for name, size in sizes.items() if not 1 <= size <= _MOST]
     wrong += [f"{name} {share}" for name, share in shares.items() if _odd(name, share)]
     if not isinstance(row, Pooling) and sizes["kernel"] % 2 == 0:
         wrong = wrong or [f"kernel {sizes['kernel']}"]
     if wrong:
-        return f"expected sizes of 1 and up and an odd kernel, got {', '.join(wrong)}"
+        return f"expected sizes of 1 to {_MOST:,} and an odd kernel, got {', '.join(wrong)}"
     if isinstance(row, InvertedResidual) and row.hidden and row.expand != 1:
         return f"expected expand or hidden, got both: {row.expand} and {row.hidden}"
     if isinstance(row, Pooling) and row.stride > row.kernel:
@@ -286,10 +313,10 @@ def _out_of_range(row: _Written) -> str:
 
 
 def _odd(name: str, value: float) -> bool:
-    """Whether it is no such number: below the least, not finite, or a part of a channel."""
+    """Whether it is no such number: below the least, above the most, or a part of a channel."""
     if name == "expand":
-        return not 1 <= value < math.inf
-    return not 0 <= value < math.inf or (value > 1 and value != int(value))
+        return not 1 <= value <= _MOST
+    return not 0 <= value <= _MOST or (value > 1 and value != int(value))
 
 
 def _wrong(source: str, what: str) -> SubmissionError:

@@ -1,5 +1,6 @@
 """What a recipe can ask for beside the competition's settings: AdamW, label smoothing, random crops, jitter."""
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -115,8 +116,29 @@ def test_label_smoothing_raises_the_least_loss(tinted: Store, package: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "text", ["optimiser: lion", "label_smoothing: 1", "crop_area: 0", "jitter: 2", "flip_vertical: -1"]
+    "text",
+    [
+        *("optimiser: lion", "label_smoothing: 1", "crop_area: 0", "jitter: 2", "flip_vertical: -1"),
+        *("max_lr: .inf", "tau: .inf", "weight_decay: .inf", "seed: 9223372036854775808"),
+        *("randaugment_ops: [0, 100000000000000000000]", "randaugment_bins: 100000000000"),
+    ],
 )
 def test_a_setting_out_of_range_is_one_line(text: str) -> None:
     with pytest.raises(SubmissionError, match=rf"^recipe\.yaml: (expected a recipe: )?{text.partition(':')[0]}: "):
         parse(text.encode(), "recipe.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"size: 96\nsize: 64", "expected a recipe: the key size twice, at line 1 and line 2"),
+        (b"max_lr: 1e-3", "max_lr: expected float, got str (1e-3 is text in YAML: write 1.0e-3 or 0.001)"),
+        (b"seed: 2026-13-01", "expected a recipe: month must be in 1..12"),
+        (b"seed: !!int one", "expected a recipe: invalid literal for int() with base 10: 'one'"),
+        (b"seed: " + b"1" * 5000, "expected a recipe: Exceeds the limit (4300 digits)"),
+        (b"{1: 2}", "expected str for a key"),
+    ],
+)
+def test_what_yaml_itself_cannot_read_or_reads_otherwise_is_one_line(text: bytes, said: str) -> None:
+    with pytest.raises(SubmissionError, match=rf"^recipe\.yaml: {re.escape(said)}"):
+        parse(text, "recipe.yaml")

@@ -107,8 +107,12 @@ def test_the_cut_networks_weights_keep_their_names() -> None:
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ("{width: 0, blocks: [{kind: linear, out: 3, activation: relu}]}", "width: expected more than 0, got 0"),
-        ("{depth: .inf, blocks: [{kind: linear, out: 3, activation: relu}]}", "depth: expected more than 0, got inf"),
+        ("{width: 0, blocks: [{kind: linear, out: 3, activation: relu}]}", "width: expected more than 0 .*, got 0"),
+        ("{width: 2000000, blocks: [{kind: linear, out: 3, activation: relu}]}", "width: .*at most 1,000,000"),
+        ("blocks: [{kind: conv, kernel: 3, out: 99999999999, activation: relu}]", "block 0: .*out 99999999999"),
+        ("blocks: [{kind: conv, kernel: 99999, out: 8, activation: relu}]", r"row 0 \(conv\): .*1,000,000,000 weights"),
+        ("blocks: [{kind: inverted_residual_v2, expand: 1000000, out: 1000}]", r"row 0 \(inverted_residual\): "),
+        ("{depth: .inf, blocks: [{kind: linear, out: 3, activation: relu}]}", "depth: expected .*, got inf"),
         ("blocks: [{kind: linear, out: 3, activation: relu}, {kind: pooling, type: max}]", "block 1: .*got pooling"),
         ("blocks: [{kind: pooling, type: max, kernel: 2, stride: 3}]", "block 0: expected a stride of the kernel"),
         ("blocks: [{kind: conv, kernel: 3, out: 8, activation: relu, repeat: 999999999}]", "at most 1000 blocks"),

@@ -20,6 +20,7 @@ import msgspec
 
 from harness.errors import UsageError, misread
 from harness.lab.recipe import Recipe
+from harness.nets.reading import decoded
 from harness.nets.table import (
     Conv,
     DepthwiseConv,
@@ -119,9 +120,9 @@ def read(text: bytes, source: str) -> Written:
     harness.errors.UsageError: space.yaml: table: unknown key widht
     """
     try:
-        return msgspec.yaml.decode(text or b"{}", type=Written)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{source}: {misread(error, 'a search space')}") from error
+        return decoded(text or b"{}", Written, "a search space")
+    except ValueError as error:
+        raise UsageError(f"{source}: {error}") from error
 
 
 def laid(written: Written, recipe: Recipe, table: Table, source: str) -> Space:
@@ -216,7 +217,8 @@ def _of_block(table: _TablePart, block: dict[str, Any], number: int, source: str
 
 def _kinds(*parts: Mapping[str, Any]) -> set[str]:
     """The kinds that a block may become."""
-    return {str(one) for part in parts if isinstance(its := part.get("kind"), dict) for one in its.get("choose", ())}
+    said = [its.get("choose") for part in parts if isinstance(its := part.get("kind"), dict)]
+    return {str(one) for its in said if isinstance(its, list) for one in its}  # else `_lay` says what is wrong
 
 
 def _other(block: dict[str, Any], name: str) -> str:
