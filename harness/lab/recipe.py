@@ -22,7 +22,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     optimiser: Literal["sgd", "adamw"] = "sgd"
     max_lr: float = 0.1  # the peak of OneCycleLR, cosine
     pct_start: float = 0.05  # the share of all steps until the peak
-    momentum: float = 0.9  # of sgd; AdamW's betas are torch's
+    momentum: float = 0.9  # of sgd, in the mean: OneCycleLR moves it; AdamW's betas are torch's
     weight_decay: float = 0.0
     loss: Literal["cross_entropy", "logit_adjusted"] = "cross_entropy"  # the second: arXiv:2007.07314
     tau: float = 1.0  # of "logit_adjusted": CE(z + tau * log prior, y)

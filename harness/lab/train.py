@@ -146,6 +146,7 @@ def train(
 def parts_of(net: nn.Module, recipe: Recipe, steps: int) -> Parts:
     """The recipe's optimiser, schedule and gradient scaler for a network; `steps` an epoch."""
     device, optimiser, total = next(net.parameters()).device.type, optimiser_of(net, recipe), recipe.epochs * steps
+    least, most = momenta(recipe.momentum)
     schedule = OneCycleLR(
         optimiser,
         recipe.max_lr,
@@ -153,6 +154,8 @@ def parts_of(net: nn.Module, recipe: Recipe, steps: int) -> Parts:
         pct_start=warm_up(recipe.pct_start, total),
         anneal_strategy="cos",
         cycle_momentum=recipe.optimiser == "sgd",
+        base_momentum=least,
+        max_momentum=most,
     )
     return Parts(net, optimiser, schedule, torch.amp.GradScaler(device, enabled=_half(device, recipe)))
 
@@ -226,10 +229,20 @@ def optimiser_of(net: nn.Module, recipe: Recipe) -> Optimizer:
 def warm_up(share: float, steps: int) -> float:
     """The share of `steps` until the peak of OneCycleLR: two steps at least, for torch divides by one less.
 
-    >>> warm_up(0.05, 1000), warm_up(0.05, 20), warm_up(0.05, 2)
-    (0.05, 0.1, 0.05)
+    >>> warm_up(0.05, 1000), warm_up(0.05, 20), warm_up(0.05, 2), warm_up(0.5, 2)
+    (0.05, 0.1, 0.05, 0.25)
     """
-    return max(share, 2 / steps) if steps > 2 else share
+    return max(share, 2 / steps) if steps > 2 else min(share, 0.25)
+
+
+def momenta(mean: float) -> tuple[float, float]:
+    """Between which OneCycleLR moves SGD's momentum, against the learning rate: .05 about the recipe's, less near 0, 1.
+
+    >>> momenta(0.9), momenta(0.99), momenta(0.0)
+    ((0.85, 0.95), (0.985, 0.995), (0.0, 0.0))
+    """
+    swing = min(0.05, mean / 2, (1 - mean) / 2)
+    return round(mean - swing, 12), round(mean + swing, 12)
 
 
 def logit_shift(labels: Ints, classes: int, recipe: Recipe) -> Tensor:

@@ -14,7 +14,7 @@ from harness.data.store import Store, open_store
 from harness.errors import SubmissionError
 from harness.lab.augment import Augment, Key, TrainingPictures
 from harness.lab.recipe import Recipe, parse
-from harness.lab.train import Epoch, optimiser_of, train
+from harness.lab.train import Epoch, optimiser_of, parts_of, train
 from tests.pictures import prepare_tinted
 
 PLAIN = Recipe(size=32, randaugment_ops=(0, 0), cutout=0.0, flip=0.0)
@@ -94,6 +94,20 @@ def test_the_optimiser_is_the_recipes() -> None:
     assert sgd.defaults["momentum"] == 0.9
     assert isinstance(adamw, AdamW)
     assert adamw.defaults["weight_decay"] == 0.05
+
+
+@pytest.mark.parametrize(("momentum", "least", "most"), [(0.9, 0.85, 0.95), (0.5, 0.45, 0.55), (0.0, 0.0, 0.0)])
+def test_sgds_momentum_moves_about_the_recipes(momentum: float, least: float, most: float) -> None:
+    parts, seen = parts_of(nn.Linear(2, 2), Recipe(momentum=momentum, epochs=2), 10), []
+    for _ in range(20):
+        seen.append(parts.optimiser.param_groups[0]["momentum"])
+        parts.optimiser.step()
+        parts.schedule.step()
+    assert (min(seen), max(seen)) == (least, most)
+
+
+def test_a_training_of_two_steps_has_a_schedule_by_any_share() -> None:
+    assert parts_of(nn.Linear(2, 2), Recipe(pct_start=0.5, epochs=2), 1).optimiser.param_groups[0]["lr"] > 0
 
 
 def test_a_training_by_all_of_it_goes_on_after_a_stop_as_if_it_had_not_been(tinted: Store, package: Path) -> None:
