@@ -87,7 +87,7 @@ def store_weights(package: Path, store: Store, recipe: Recipe, best: Mapping[str
 
     Raises MachineError where they cannot be written; what was there stays.
     """
-    info = WeightsInfo(store.manifest.classes, store.manifest.digest, _flat(recipe), log)
+    info = WeightsInfo(store.manifest.classes, store.manifest.digest, flat(recipe), log)
     with machine(package / "weights"):
         write_weights(package, store.manifest.name, {name: value.numpy() for name, value in best.items()}, info)
 
@@ -121,6 +121,7 @@ def validation_f1(net: nn.Module, store: Store, size: int) -> float:
     return float(macro_f1(confusion_matrix(labels, np.concatenate(answers), len(store.manifest.classes))))
 
 
-def _flat(recipe: Recipe) -> dict[str, int | float | str]:
+def flat(recipe: Recipe) -> dict[str, int | float | str]:
+    """Every setting as it is noted beside the weights."""
     values = msgspec.to_builtins(recipe)
     return {name: value if isinstance(value, int | float | str) else str(value) for name, value in values.items()}

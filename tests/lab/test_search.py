@@ -16,7 +16,7 @@ from harness.lab.search import run
 from harness.lab.search.hopeless import outrun, worst_allowed
 from harness.lab.search.kept import export_trial
 from harness.lab.search.picture import chart, png, svg
-from harness.lab.search.study import DIGEST, Entry, Measured, best, entries, front, lock_of, open_study
+from harness.lab.search.study import CURVE, DIGEST, Entry, Measured, best, entries, front, lock_of, open_study
 from harness.lab.search.turns import is_free
 from harness.lab.train import Epoch
 from harness.record import Result
@@ -174,6 +174,25 @@ def test_a_machine_that_fails_ends_the_search_and_the_trial_is_run_again(tinted:
         ran(order, judge)
     assert [entry.end for entry in ran(order, judge_by(tinted))] == ["finished"]
     assert [entry.end for entry in entries(study_of(order))] == ["interrupted", "finished"]
+
+
+def test_a_trial_that_is_killed_while_it_is_judged_is_not_trained_again(tinted: Store, tmp_path: Path) -> None:
+    with worker(tmp_path, tinted, 1) as process:
+        until(process, "judging")
+        os.kill(process.pid, signal.SIGKILL)
+    order, said = order_in(tmp_path, tinted, 1), []
+    list(run.search(study_of(order), order, judge_by(tinted), lambda moment: said.append(moment.what)))
+    assert said == ["judging"]
+    assert len(study_of(order).trials[1].user_attrs[CURVE]) == 2
+
+
+def test_the_curve_of_a_trial_that_was_killed_has_the_epochs_before(tinted: Store, tmp_path: Path) -> None:
+    with worker(tmp_path, tinted, 1) as process:
+        until(process, "epoch 2/2")
+        os.kill(process.pid, signal.SIGKILL)
+    order = order_in(tmp_path, tinted, 1)
+    ran(order, judge_by(tinted))
+    assert len(study_of(order).trials[1].user_attrs[CURVE]) == 2
 
 
 def test_a_space_without_more_networks_ends(tinted: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

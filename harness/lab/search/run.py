@@ -21,10 +21,13 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from harness.atomic import alone
 from harness.data.store import Store
-from harness.data.weights import WeightsInfo
+from harness.data.weights import WeightsInfo, read_info
 from harness.errors import HarnessError, MachineError, SubmissionError
+from harness.lab.checkpoint import checkpoint_path
 from harness.lab.counts import counts
+from harness.lab.fitted import flat
 from harness.lab.networks import trainable
+from harness.lab.recipe import Recipe
 from harness.lab.search import study as trials
 from harness.lab.search.candidate import (
     Candidate,
@@ -177,15 +180,13 @@ class _Run:
         about = f"Trial {its.number} of the search {order.folder.name}, which began at {order.files.package.name}."
         write_package(made, order.files, folder, name, about)
         net = trainable(folder, len(order.store.manifest.classes), made.recipe.size)
-        size = made.recipe.size
+        size, data = made.recipe.size, order.store.manifest.name
         cost = counts(net, size)
-        finished = [trial for trial in self.study.get_trials(deepcopy=False) if trial.state is TrialState.COMPLETE]
-        early = None
-        if order.objective == "score" or worth_timing([trial.user_attrs[trials.SPENT] for trial in finished]):
-            early = self._timed(folder, made, its, finished)
         begun = time.monotonic()
-        self._train(its, made, folder, early, finished)
+        if before is None or not is_trained(folder, data, made.recipe):
+            begun = self._fitted(its, made, folder)
         trained = time.monotonic()
+        its.set_user_attr(trials.CURVE, curve_of(folder, data))
         self._say("judging")
         with timing(order.turns):
             turn = time.monotonic()
@@ -194,6 +195,16 @@ class _Run:
         kept = trials.measured(result, *cost, size)
         its.set_user_attr(trials.MEASURED, msgspec.to_builtins(kept))
         return result.score.value if order.objective == "score" else (result.f1.value, result.time_ratio.value)
+
+    def _fitted(self, its: Trial, made: Candidate, folder: Path) -> float:
+        """Times where that is worth it, then trains; when the training began. Raises TrialPruned."""
+        finished = [trial for trial in self.study.get_trials(deepcopy=False) if trial.state is TrialState.COMPLETE]
+        early = None
+        if self.order.objective == "score" or worth_timing([trial.user_attrs[trials.SPENT] for trial in finished]):
+            early = self._timed(folder, made, its, finished)
+        begun = time.monotonic()
+        self._train(its, made, folder, early, finished)
+        return begun
 
     def _timed(self, folder: Path, made: Candidate, its: Trial, finished: list[FrozenTrial]) -> Result:
         """The network's time before it is trained, at its real size: no training for what cannot win by its time.
@@ -224,7 +235,7 @@ class _Run:
         self, its: Trial, made: Candidate, folder: Path, early: Result | None, finished: list[FrozenTrial]
     ) -> None:
         """Trains in turns with other workers' timing. Raises TrialPruned where its F1 stays hopelessly low."""
-        recipe, curve = made.recipe, []
+        recipe = made.recipe
         events = in_turns(train(folder, self.order.store, recipe), self.order.turns)
         with contextlib.closing(events):
             for event in events:
@@ -232,10 +243,8 @@ class _Run:
                     done = (event.epoch + event.step / event.steps) / recipe.epochs
                     self._say(f"epoch {event.epoch + 1}/{recipe.epochs}", done)
                     continue
-                curve.append(event.val_f1)
                 if early is not None and not _is_start(its) and event.epoch < recipe.epochs:
                     self._stop_hopeless(its, event, early, finished, recipe.epochs)
-        its.set_user_attr(trials.CURVE, curve)
 
     def _stop_hopeless(self, its: Trial, event: Epoch, early: Result, finished: list[FrozenTrial], epochs: int) -> None:
         """For the score by Optuna's median rule; a front has none, so: far below a faster one after half the epochs."""
@@ -270,6 +279,23 @@ def in_turns(events: Iterator[Step | Epoch], turns: Path) -> Generator[Step | Ep
             if event is None:
                 return
             yield event
+
+
+def is_trained(package: Path, data: str, recipe: Recipe) -> bool:
+    """Whether the training of a worker that was killed is whole: its weights are there and its checkpoint is gone.
+
+    Weights that the training itself starts from do not tell.
+    """
+    path = package / "weights" / f"{data}.json"
+    if recipe.start_from == data or checkpoint_path(package, data).exists() or not path.is_file():
+        return False
+    return read_info(path).recipe == flat(recipe)
+
+
+def curve_of(package: Path, data: str) -> list[float]:
+    """Macro F1 on validation after each epoch, those before a kill too."""
+    log = read_info(package / "weights" / f"{data}.json").log
+    return [float(entry["val_f1"]) for entry in log if int(entry["epoch"])]
 
 
 def _is_start(its: Trial) -> bool:
