@@ -1,5 +1,6 @@
 """A search: kept through kills, shared by workers, its trials distinct, its hopeless ones ended early."""
 
+import errno
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from optuna.exceptions import StorageInternalError
 
 from harness.data.store import Store
 from harness.errors import HarnessError, MachineError, SubmissionError, UsageError
@@ -16,7 +18,20 @@ from harness.lab.search import run
 from harness.lab.search.hopeless import outrun, worst_allowed
 from harness.lab.search.kept import export_trial
 from harness.lab.search.picture import chart, png, svg
-from harness.lab.search.study import CURVE, DIGEST, Entry, Measured, best, entries, front, lock_of, open_study
+from harness.lab.search.study import (
+    CURVE,
+    DIGEST,
+    MEASURED,
+    Entry,
+    Measured,
+    best,
+    entries,
+    front,
+    lock_of,
+    open_study,
+    tidy,
+    worker_here,
+)
 from harness.lab.search.turns import is_free
 from harness.lab.train import Epoch
 from harness.record import Result
@@ -193,6 +208,48 @@ def test_the_curve_of_a_trial_that_was_killed_has_the_epochs_before(tinted: Stor
     order = order_in(tmp_path, tinted, 1)
     ran(order, judge_by(tinted))
     assert len(study_of(order).trials[1].user_attrs[CURVE]) == 2
+
+
+def test_a_storage_that_fails_ends_the_search_and_no_training_is_lost(
+    tinted: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order, noted, said = order_in(tmp_path, tinted, 1), optuna.Trial.set_user_attr, []
+
+    def full(self: optuna.Trial, key: str, value: object) -> None:
+        if key == MEASURED:
+            raise StorageInternalError("commit") from OSError("database or disk is full [SQL: INSERT ...]")
+        noted(self, key, value)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(optuna.Trial, "set_user_attr", full)
+        with pytest.raises(MachineError, match=r"^the search's storage: .*, got database or disk is full; the same"):
+            ran(order, judge_by(tinted))
+    list(run.search(study_of(order), order, judge_by(tinted), lambda moment: said.append(moment.what)))
+    assert said == ["judging"]
+    assert [entry.end for entry in entries(study_of(order))] == ["interrupted", "finished"]
+
+
+def test_a_package_that_cannot_be_written_ends_the_search(
+    tinted: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(run, "write_package", full)
+    with pytest.raises(MachineError, match="cannot write: No space left on device; free some space there"):
+        ran(order_in(tmp_path, tinted, 1), judge_by(tinted))
+
+
+def test_a_worker_that_is_killed_before_it_says_who_it_is_does_not_hold_up_others(
+    tinted: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = order_in(tmp_path, tinted, 1)
+    study_of(order).ask()
+    tidy(study_of(order), order.folder, worker_here(order.folder))
+    assert [entry.end for entry in entries(study_of(order))] == ["running"]  # it may be about to
+    monkeypatch.setattr("harness.lab.search.study._GRACE_S", 0)
+    tidy(study_of(order), order.folder, worker_here(order.folder))
+    assert [entry.end for entry in entries(study_of(order))] == ["interrupted", "waiting"]
 
 
 def test_a_space_without_more_networks_ends(tinted: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

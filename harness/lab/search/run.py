@@ -16,10 +16,11 @@ from typing import NamedTuple
 
 import msgspec
 import optuna
+from optuna.exceptions import StorageInternalError
 from optuna.pruners import MedianPruner
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from harness.atomic import alone
+from harness.atomic import alone, machine
 from harness.data.store import Store
 from harness.data.weights import WeightsInfo, read_info
 from harness.errors import HarnessError, MachineError, SubmissionError
@@ -83,8 +84,14 @@ class _Ended(Exception):
 def search(study: optuna.Study, order: Order, judge: Judge, watch: Watch) -> Iterator[trials.Entry]:
     """Runs trials until so many are finished, by all workers together; each one that this worker ran.
 
-    Raises HarnessError after MOST_FAILED failures in a row. May be killed at any moment, and called again.
+    Raises HarnessError after MOST_FAILED failures in a row, MachineError where the storage or the disk fails. May be
+    killed at any moment, and called again.
     """
+    with machine(order.folder), trials.kept():
+        yield from _searched(study, order, judge, watch)
+
+
+def _searched(study: optuna.Study, order: Order, judge: Judge, watch: Watch) -> Iterator[trials.Entry]:
     tpe, at_random = trials.samplers()
     study.pruner = MedianPruner(n_startup_trials=LEAST_FINISHED)
     failed = duplicates = 0
@@ -146,7 +153,7 @@ class _Run:
         except (_Ended, optuna.TrialPruned):
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        except MachineError:  # not the candidate's fault: it stays, and is run again
+        except (MachineError, StorageInternalError):  # not the candidate's fault: it stays, and is run again
             raise
         except Exception as error:  # whatever a strange network, its training or its judging raises
             shutil.rmtree(folder, ignore_errors=True)
@@ -178,7 +185,8 @@ class _Run:
             old.replace(folder)  # with its checkpoint
         name = f"{order.files.package.name}-trial{its.number}"
         about = f"Trial {its.number} of the search {order.folder.name}, which began at {order.files.package.name}."
-        write_package(made, order.files, folder, name, about)
+        with machine(folder):
+            write_package(made, order.files, folder, name, about)
         net = trainable(folder, len(order.store.manifest.classes), made.recipe.size)
         size, data = made.recipe.size, order.store.manifest.name
         cost = counts(net, size)
@@ -186,14 +194,14 @@ class _Run:
         if before is None or not is_trained(folder, data, made.recipe):
             begun = self._fitted(its, made, folder)
         trained = time.monotonic()
-        its.set_user_attr(trials.CURVE, curve_of(folder, data))
+        self._note(its, trials.CURVE, curve_of(folder, data))
         self._say("judging")
         with timing(order.turns):
             turn = time.monotonic()
             result = self.judge(folder)
-        its.set_user_attr(trials.SPENT, (trained - begun, time.monotonic() - turn))
+        self._note(its, trials.SPENT, (trained - begun, time.monotonic() - turn))
         kept = trials.measured(result, *cost, size)
-        its.set_user_attr(trials.MEASURED, msgspec.to_builtins(kept))
+        self._note(its, trials.MEASURED, msgspec.to_builtins(kept))
         return result.score.value if order.objective == "score" else (result.f1.value, result.time_ratio.value)
 
     def _fitted(self, its: Trial, made: Candidate, folder: Path) -> float:
@@ -214,7 +222,7 @@ class _Run:
         """
         order, manifest = self.order, self.order.store.manifest
         self._say("timing before training")
-        with tempfile.TemporaryDirectory(prefix=".untrained-", dir=order.folder) as scratch:
+        with machine(order.folder), tempfile.TemporaryDirectory(prefix=".untrained-", dir=order.folder) as scratch:
             package = Path(scratch) / folder.name
             shutil.copytree(folder, package, ignore=shutil.ignore_patterns("weights"))
             info = WeightsInfo(manifest.classes, manifest.digest, {"size": made.recipe.size}, [])
@@ -266,8 +274,12 @@ class _Run:
         self.watch(Moment(self.number, self.finished, what, share))
 
     def _end(self, its: Trial, end: str, why: str) -> None:
-        its.set_user_attr(trials.WHY, " ".join(why.split())[:300])
-        its.set_user_attr(trials.END, end)
+        self._note(its, trials.WHY, " ".join(why.split())[:300])
+        self._note(its, trials.END, end)
+
+    def _note(self, its: Trial, name: str, value: object) -> None:
+        with machine(self.order.folder):  # of a journal
+            its.set_user_attr(name, value)
 
 
 def in_turns(events: Iterator[Step | Epoch], turns: Path) -> Generator[Step | Epoch, None, None]:

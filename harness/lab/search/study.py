@@ -1,10 +1,12 @@
 """A search's trials in an Optuna storage: opened, shared by workers, put right after one of them was killed."""
 
+import contextlib
 import json
 import logging
 import platform
+import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -17,7 +19,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from harness.atomic import alone
-from harness.errors import UsageError
+from harness.errors import MachineError, UsageError
 from harness.lab.search.turns import is_free
 from harness.record import Result
 from harness.stats import Interval
@@ -80,7 +82,7 @@ def open_study(url: str, folder: Path, objective: Objective, identity: Mapping[s
     opened, or holds a study of that name with another identity.
     """
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
-    with alone(folder):
+    with alone(folder), kept():
         study = optuna.create_study(
             study_name=folder.name, storage=_storage(url), load_if_exists=True, directions=DIRECTIONS[objective]
         )
@@ -100,9 +102,23 @@ def load_study(url: str, name: str) -> optuna.Study:
     """A study that is there. Raises UsageError where there is none."""
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
     try:
-        return optuna.load_study(study_name=name, storage=_storage(url))
+        with kept():
+            return optuna.load_study(study_name=name, storage=_storage(url))
     except KeyError as error:
         raise UsageError(f"no search {name} in this storage; begin it with --space FILE --trials N") from error
+
+
+@contextlib.contextmanager
+def kept() -> Iterator[None]:
+    """What a storage cannot keep, its disk being full or its server gone, is one line. Raises MachineError."""
+    try:
+        yield
+    except optuna.exceptions.StorageInternalError as error:
+        said = " ".join(str(error.__cause__ or error).partition("[SQL")[0].split())[:200]
+        raise MachineError(
+            f"the search's storage: expected to read and write it, got {said}; the same command goes on once it works",
+            kind="storage",
+        ) from error
 
 
 def samplers() -> tuple[TPESampler, RandomSampler]:
@@ -113,6 +129,10 @@ def samplers() -> tuple[TPESampler, RandomSampler]:
 def tidy(study: optuna.Study, folder: Path, worker: str) -> None:
     """Ends the trials of workers that are dead, and queues their values again. Whoever calls holds the claim."""
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if (
+            WORKER not in trial.user_attrs and _age_s(trial) > _GRACE_S
+        ):  # its worker was killed before it said who it is
+            study.tell(trial.number, state=TrialState.FAIL)
         lock = lock_of(folder, trial.number)
         if trial.user_attrs.get(WORKER) != worker or not is_free(lock):
             continue
@@ -129,6 +149,10 @@ def tidy(study: optuna.Study, folder: Path, worker: str) -> None:
         if is_interrupted(trial) and trial.number not in again:
             values = trial.system_attrs.get("fixed_params", {}) | trial.params
             study.enqueue_trial(values, {AGAIN: trial.number, START: trial.user_attrs.get(START, False)})
+
+
+def _age_s(trial: FrozenTrial) -> float:
+    return 0.0 if trial.datetime_start is None else time.time() - trial.datetime_start.timestamp()
 
 
 def is_interrupted(trial: FrozenTrial) -> bool:
