@@ -19,7 +19,7 @@ from harness.atomic import machine, replace
 from harness.data.store import Store
 from harness.data.weights import read_info
 from harness.errors import DataError, UsageError
-from harness.lab.checkpoint import epochs_in
+from harness.lab.checkpoint import checkpoint_path
 from harness.lab.counts import counts
 from harness.lab.fitted import as_stored, validation_f1, with_weights
 from harness.lab.narrowing import channels, fewest, narrowed
@@ -201,14 +201,15 @@ def _place(folder: Path, cut: Tabled, choice: Choice, bench: Bench) -> None:
 def _fine_tune(folder: Path, order: Order, bench: Bench) -> None:
     """Trains a step's network, unless that is done."""
     info = folder / "weights" / f"{order.data}.json"
-    if order.epochs and not (info.is_file() and epochs_in(read_info(info).log) == order.epochs):
+    begun = info.is_file() and bool(read_info(info).log)  # `_place` writes an empty one
+    if order.epochs and not (begun and not checkpoint_path(folder, order.data).exists()):
         bench.fit(folder, fine_tuning(bench.recipe, order))
 
 
 def fine_tuning(recipe: Recipe, order: Order) -> Recipe:
-    """The recipe of a step."""
+    """The recipe of a step. Nothing is frozen: without a block the parts behind it have other names."""
     return msgspec.structs.replace(
-        recipe, epochs=order.epochs, max_lr=recipe.max_lr * FINE_TUNING, start_from=order.data
+        recipe, epochs=order.epochs, max_lr=recipe.max_lr * FINE_TUNING, start_from=order.data, frozen=()
     )
 
 

@@ -11,6 +11,7 @@ from harness.data.store import Store
 from harness.data.weights import WeightsInfo, read_info, write_weights
 from harness.errors import SubmissionError, UsageError
 from harness.lab import compress as lab
+from harness.lab.checkpoint import checkpoint_path
 from harness.lab.compress import Bench, cheapest, compress, described, ordered
 from harness.lab.counts import counts
 from harness.lab.fitted import as_stored
@@ -161,6 +162,25 @@ def test_a_step_is_fine_tuned_from_what_was_kept_and_is_never_worse_for_it(packa
     assert info.recipe["start_from"] == "tinted"
     first = read_info(bench.folder / "0" / "weights" / "tinted.json")
     assert first.log == []
+
+
+def test_a_fine_tuning_that_stopped_early_is_whole_and_one_with_a_checkpoint_is_not(
+    package: Path, bench: Bench
+) -> None:
+    its = opened(package, bench.store, RECIPE)
+    wanted, fitted = order(its, macs=counts(its.net, 32).macs - 1, epochs=5), []
+    counting = bench._replace(fit=lambda folder, recipe: fitted.append(recipe))
+    lab._fine_tune(package, wanted, counting)  # its log has one epoch
+    assert fitted == []
+    checkpoint_path(package, "tinted").touch()
+    lab._fine_tune(package, wanted, counting)
+    assert [recipe.epochs for recipe in fitted] == [5]
+
+
+def test_a_step_freezes_nothing_for_the_parts_names_change(package: Path, bench: Bench) -> None:
+    its = opened(package, bench.store, RECIPE)
+    frozen = msgspec.structs.replace(RECIPE, frozen=("features.0", "features.9"))
+    assert lab.fine_tuning(frozen, order(its, macs=counts(its.net, 32).macs - 1, epochs=1)).frozen == ()
 
 
 def test_a_stopped_compression_goes_on_after_its_last_whole_step(package: Path, bench: Bench) -> None:
