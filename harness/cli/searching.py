@@ -92,8 +92,8 @@ def search(
     root = project_root()
     package, path = staging.find(root, submission), data_folder(root, data)
     title = study or f"{package.name}-{path.name}"
-    if Path(title).name != title or title.startswith(".") or not title.isprintable():
-        raise UsageError(f"--study: expected a plain name, got {title!r}")
+    if Path(title).name != title or title.startswith(".") or not title.isprintable() or "?" in title:  # a URL's
+        raise UsageError(f"--study: expected a plain name without ?, got {title!r}")
     folder = root / SEARCHES / title
     of = _Of(package, title, folder, storage or f"sqlite:///{folder / 'study.db'}")
     if space is not None and trials is not None:

@@ -51,7 +51,9 @@ def test_mistakes_are_one_line_and_leave_nothing(start: Project) -> None:
     run = ("search", "small", "--space", "space.yaml", "--trials", "1")
     assert "expected --space and --trials together" in start.error("search", "small", "--trials", "1", code=2)
     assert "no search small-practice in searches/; begin it with" in start.error("search", "small", code=2)
-    assert "--study: expected a plain name, got '../x'" in start.error(*run, "--study", "../x", code=2)
+    for name in ("../x", "a?b"):
+        said = f"--study: expected a plain name without ?, got '{name}'"
+        assert said in start.error(*run, "--study", name, code=2)
     assert "--name: expected --export TRIAL beside it" in start.error(*run, "--name", "x", code=2)
     assert "space.txt: expected a file, got none" in start.error(
         "search", "small", "--space", "space.txt", "--trials", "1", code=3

@@ -345,6 +345,8 @@ def test_a_training_far_below_a_faster_one_is_outrun() -> None:
         ("sqlite:////no/such/folder/x.db", "unable to open"),
         ("postgresql+nodriver://someone:secret@host/name", r"someone:\*\*\*@host"),
         ("journal:/no/such/folder/x", "No such file"),
+        ("sqlite://", "SQLite in memory"),
+        ("sqlite:///:memory:", "SQLite in memory"),
     ],
 )
 def test_a_broken_storage_is_one_line_without_its_password(url: str, said: str, tmp_path: Path) -> None:

@@ -220,6 +220,8 @@ def _storage(url: str) -> BaseStorage:
         parsed = sqlalchemy.engine.make_url(url)
         shown = parsed.render_as_string(hide_password=True)
         if parsed.get_backend_name() == "sqlite":
+            if parsed.database in (None, "", ":memory:"):
+                raise ValueError("SQLite in memory, which nobody can open again")
             return RDBStorage(url, {"connect_args": {"timeout": _BUSY_S}})
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it is experimental
