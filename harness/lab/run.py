@@ -80,8 +80,8 @@ class Run:
                 replace(self.folder / "best.safetensors", save({n: value.contiguous() for n, value in best.items()}))
             title = f"{self.folder.parent.parent.name} on {self.folder.parent.name}, {self.folder.name}"
             replace(self.folder / "curves.svg", svg(self._log, title))
-        if self._tracker is not None:
-            self._tracker.log(entry)
+            if self._tracker is not None:
+                self._tracker.log(entry)
 
     def close(self) -> None:
         """Ends the tracking, at the end or at a stop."""

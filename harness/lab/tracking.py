@@ -53,16 +53,23 @@ class Wandb:
             warnings.simplefilter("ignore")  # of the library, about itself
             import wandb  # noqa: PLC0415 (an extra)
 
-            self._run: Any = wandb.init(
-                dir=run,
-                project=run.parent.parent.name,  # the package's name
-                name=f"{run.parent.name} {run.name}",
-                id=f"{run.parent.name}-{run.name}",
-                resume="allow" if done else None,
-                mode=wandb_mode(os.environ),
-                config=dict(settings),
-                settings=wandb.Settings(silent=True, console="off"),
-            )
+            try:
+                self._run: Any = wandb.init(
+                    dir=run,
+                    project=run.parent.parent.name,  # the package's name
+                    name=f"{run.parent.name} {run.name}",
+                    id=f"{run.parent.name}-{run.name}",
+                    resume="allow" if done else None,
+                    mode=wandb_mode(os.environ),
+                    config=dict(settings),
+                    settings=wandb.Settings(silent=True, console="off"),
+                )
+            except wandb.errors.Error as error:  # a key that it does not take, a server that does not answer
+                said = " ".join(str(error).split())[:300]
+                raise MachineError(
+                    f"--track wandb: expected a run to begin, got {said}; WANDB_MODE=offline needs no key, no server",
+                    kind="tracking",
+                ) from error
 
     def log(self, entry: Entry) -> None:
         self._run.log(numbers(entry), step=int(entry["epoch"]))

@@ -1,5 +1,6 @@
 """Where nothing more can be written, a training ends with one line, and what was whole stays whole."""
 
+import errno
 import os
 import resource
 import subprocess
@@ -12,7 +13,8 @@ import torch
 
 from harness.data.store import Store
 from harness.errors import MachineError
-from harness.lab.run import Run, read_log
+from harness.lab.run import Run, read_log, versions_here
+from harness.lab.tracking import TRACKERS
 from harness.lab.train import Epoch, train
 from tests.conftest import names
 from tests.lab.training.conftest import Home
@@ -113,3 +115,20 @@ def test_a_run_folder_that_cannot_be_made_is_one_line(tinted: Store, home: Home)
     (complaint,) = (line for line in said if line.startswith("harness: "))
     assert complaint.endswith("cannot write: Not a directory; something on the way is a file; move it away")
     assert f"{home.root}/runs/plain/tinted/" in complaint
+
+
+def test_a_tracker_that_cannot_write_is_one_line(
+    tinted: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full:
+        def __init__(self, *_: object) -> None:
+            pass
+
+        def log(self, entry: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setitem(TRACKERS, "tensorboard", Full)
+    run = Run(tmp_path / "mine" / "data" / "now", "tensorboard")
+    run.begin(RECIPE, versions_here(tinted, "", 1), [])
+    with pytest.raises(MachineError, match="cannot write: No space left on device; free some space there"):
+        run.epoch({"epoch": 1, "loss": 1.0, "val_f1": 0.5}, {}, None)

@@ -11,7 +11,7 @@ import pytest
 from harness.data.store import Store
 from harness.errors import MachineError
 from harness.lab.run import read_log
-from harness.lab.tracking import check_tracker, wandb_mode
+from harness.lab.tracking import TRACKERS, check_tracker, wandb_mode
 from tests.lab.training.conftest import Home
 from tests.lab.training.networks import PLAIN, make
 
@@ -123,3 +123,12 @@ def test_a_resumed_training_is_tracked_on_without_what_a_kill_left(home: Home) -
     subprocess.run([sys.executable, "-c", program, str(home.root)], env=home.environment, check=True)
     shown = EventAccumulator(str(home.root / "tensorboard")).Reload().Scalars("loss")
     assert [(event.step, event.value) for event in shown] == [(1, 10.0), (2, 2.0), (3, 3.0)]
+
+
+def test_a_key_that_wandb_does_not_take_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "short")
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    run = tmp_path / "mine" / "data" / "now"
+    run.mkdir(parents=True)
+    with pytest.raises(MachineError, match=r"^--track wandb: expected a run to begin, got .*; WANDB_MODE=offline"):
+        TRACKERS["wandb"](run, {}, 0)
