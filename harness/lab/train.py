@@ -103,6 +103,8 @@ def train(
 
     # Where a stopped fit goes on
     checkpoint = checkpoint_path(package, store.manifest.name)
+    if fresh and ranks.writes:
+        checkpoint.unlink(missing_ok=True)  # a kill before the next one must not bring the old training back
     identity = _identity(recipe, store, net)
     log, best = _begin(parts, package, store, recipe, None if fresh else read_checkpoint(checkpoint, identity), ranks)
     if run is not None:

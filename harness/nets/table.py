@@ -253,7 +253,9 @@ def text(rows: Sequence[Row], comment: str) -> str:
 def _number(value: object) -> object:
     if isinstance(value, bool):
         return str(value).lower()
-    return int(value) if isinstance(value, float) and value == int(value) else value
+    if not isinstance(value, float):
+        return value
+    return int(value) if value == int(value) else f"{value:.12f}".rstrip("0")  # 5e-05 would be text in YAML
 
 
 def _v3(row: _Written) -> Row:

@@ -11,8 +11,10 @@ import msgspec
 from torch import nn
 
 from harness import submission
-from harness.data.weights import WeightsInfo, write_weights
+from harness.data.weights import WeightsInfo, read_info, write_weights
 from harness.errors import SubmissionError, UsageError
+from harness.lab.checkpoint import checkpoint_path
+from harness.lab.fitted import flat
 from harness.lab.recipe import Recipe
 from harness.lab.recipe import parse as parse_recipe
 from harness.lab.search.space import Knob, Space, Value, Values, Written, fields_of, laid
@@ -153,3 +155,20 @@ def _blocks(space: Space, values: Values) -> list[dict[str, Any]]:
         again = block | {"repeat": 1} | ({"stride": 1} if block.get("stride", 1) != 1 else {})
         blocks += [block, *[again] * added.count(number)]
     return blocks
+
+
+def is_trained(package: Path, data: str, recipe: Recipe) -> bool:
+    """Whether the training of a worker that was killed is whole: its weights are there and its checkpoint is gone.
+
+    Weights that the training itself starts from do not tell.
+    """
+    path = package / "weights" / f"{data}.json"
+    if recipe.start_from == data or checkpoint_path(package, data).exists() or not path.is_file():
+        return False
+    return read_info(path).recipe == flat(recipe)
+
+
+def curve_of(package: Path, data: str) -> list[float]:
+    """Macro F1 on validation after each epoch, those before a kill too."""
+    log = read_info(package / "weights" / f"{data}.json").log
+    return [float(entry["val_f1"]) for entry in log if int(entry["epoch"])]

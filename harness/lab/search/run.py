@@ -6,11 +6,10 @@ one; failed, with its reason. One that was killed is none of these: it is run ag
 
 import contextlib
 import fcntl
-import json
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,25 +21,25 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from harness.atomic import alone, machine
 from harness.data.store import Store
-from harness.data.weights import WeightsInfo, read_info
+from harness.data.weights import WeightsInfo
 from harness.errors import HarnessError, MachineError, SubmissionError
-from harness.lab.checkpoint import checkpoint_path
 from harness.lab.counts import counts
-from harness.lab.fitted import flat
 from harness.lab.networks import trainable
-from harness.lab.recipe import Recipe
 from harness.lab.search import study as trials
 from harness.lab.search.candidate import (
     Candidate,
     Files,
     candidate,
+    curve_of,
     drawn,
+    is_trained,
     write_package,
     write_untrained,
 )
 from harness.lab.search.hopeless import LEAST_FINISHED, outrun, worst_allowed, worth_timing
-from harness.lab.search.space import Knob, Space, Value
-from harness.lab.search.turns import held, timing, training
+from harness.lab.search.space import Space
+from harness.lab.search.suggested import plain, suggested
+from harness.lab.search.turns import held, in_turns, timing
 from harness.lab.train import Epoch, Step, train
 from harness.record import Result
 from harness.score import ScoreRule, score
@@ -121,7 +120,7 @@ def _searched(study: optuna.Study, order: Order, judge: Judge, watch: Watch) -> 
 def _enqueue_start(study: optuna.Study, order: Order) -> None:
     """The starting point is trial 0, so that the front shows what beat it."""
     if not study.get_trials(deepcopy=False):
-        study.enqueue_trial({knob.place: _plain(knob.start) for knob in order.space.knobs}, {trials.START: True})
+        study.enqueue_trial({knob.place: plain(knob.start) for knob in order.space.knobs}, {trials.START: True})
 
 
 class _Locks(NamedTuple):
@@ -164,7 +163,7 @@ class _Run:
     def _begun(self, its: Trial) -> Candidate:
         """The drawn candidate, on record as this worker's."""
         its.set_user_attr(trials.WORKER, trials.worker_here(self.order.folder))
-        values = drawn(self.order.space, lambda knob: _drawn(its, knob))
+        values = drawn(self.order.space, lambda knob: suggested(its, knob))
         try:
             made = candidate(self.order.space, values, self.order.files)
         except SubmissionError as error:
@@ -282,54 +281,5 @@ class _Run:
             its.set_user_attr(name, value)
 
 
-def in_turns(events: Iterator[Step | Epoch], turns: Path) -> Generator[Step | Epoch, None, None]:
-    """A training that lets others time between its batches."""
-    with contextlib.closing(events):  # type: ignore[type-var]
-        while True:
-            with training(turns):
-                event = next(events, None)
-            if event is None:
-                return
-            yield event
-
-
-def is_trained(package: Path, data: str, recipe: Recipe) -> bool:
-    """Whether the training of a worker that was killed is whole: its weights are there and its checkpoint is gone.
-
-    Weights that the training itself starts from do not tell.
-    """
-    path = package / "weights" / f"{data}.json"
-    if recipe.start_from == data or checkpoint_path(package, data).exists() or not path.is_file():
-        return False
-    return read_info(path).recipe == flat(recipe)
-
-
-def curve_of(package: Path, data: str) -> list[float]:
-    """Macro F1 on validation after each epoch, those before a kill too."""
-    log = read_info(package / "weights" / f"{data}.json").log
-    return [float(entry["val_f1"]) for entry in log if int(entry["epoch"])]
-
-
 def _is_start(its: Trial) -> bool:
     return bool(its.user_attrs.get(trials.START))
-
-
-def _drawn(its: Trial, knob: Knob) -> Value:
-    """What the sampler, or the queue, says."""
-    setting = knob.setting
-    if setting.choose:
-        value: Value = trials.decoded(its.suggest_categorical(knob.place, [_plain(one) for one in setting.choose]))
-        return value
-    assert setting.low is not None
-    assert setting.high is not None
-    if setting.whole():
-        low, high, step = int(setting.low), int(setting.high), int(setting.step or 1)
-        whole: int = its.suggest_int(knob.place, low, high, step=step, log=setting.log)
-        return whole
-    drawn_one: float = its.suggest_float(knob.place, setting.low, setting.high, step=setting.step, log=setting.log)
-    return drawn_one
-
-
-def _plain(value: Value) -> bool | int | float | str | None:
-    """As a categorical value that a storage keeps."""
-    return json.dumps(value) if isinstance(value, list) else value

@@ -18,7 +18,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from harness.atomic import alone
+from harness.atomic import alone, machine
 from harness.errors import MachineError, UsageError
 from harness.lab.search.turns import is_free
 from harness.record import Result
@@ -32,6 +32,7 @@ DIRECTIONS: dict[Objective, tuple[StudyDirection, ...]] = {
 # Attributes of a trial.
 AGAIN = "again"  # the number of the killed trial whose values it has
 START = "start"  # true for the starting point's
+_STORAGE = "storage"  # a file in the search's folder: where its trials are kept
 WORKER = "worker"
 DIGEST = "digest"  # of its candidate
 WHY = "why"  # it has no result
@@ -83,6 +84,7 @@ def open_study(url: str, folder: Path, objective: Objective, identity: Mapping[s
     """
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
     with alone(folder), kept():
+        _refuse_other(folder, url)
         study = optuna.create_study(
             study_name=folder.name, storage=_storage(url), load_if_exists=True, directions=DIRECTIONS[objective]
         )
@@ -90,6 +92,8 @@ def open_study(url: str, folder: Path, objective: Objective, identity: Mapping[s
         known = study.user_attrs.get(_IDENTITY)
         if known is None:
             study.set_user_attr(_IDENTITY, said)
+        with machine(folder):
+            (folder / _STORAGE).write_text(shown_url(url))
     if changed := [what for what in said if (known or said).get(what) != said[what]]:
         raise UsageError(
             f"search {folder.name}: expected {' and '.join(changed)} as when it began; another --study begins another "
@@ -98,14 +102,27 @@ def open_study(url: str, folder: Path, objective: Objective, identity: Mapping[s
     return study
 
 
+def _refuse_other(folder: Path, url: str) -> None:
+    """The folder has the packages of one storage's trials. Raises UsageError where that is another than `url`."""
+    path, shown = folder / _STORAGE, shown_url(url)
+    if path.exists() and (known := path.read_text()) != shown:
+        raise UsageError(
+            f"search {folder.name}: expected --storage {known}, as when it began, got {shown}; --study NAME"
+        )
+
+
 def load_study(url: str, name: str) -> optuna.Study:
     """A study that is there. Raises UsageError where there is none."""
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
+    missing = UsageError(f"no search {name} in this storage; begin it with --space FILE --trials N")
+    _, sqlite, path = url.partition("?")[0].partition("sqlite:///")
+    if sqlite and path and not Path(path).exists():
+        raise missing  # opening it would make it
     try:
         with kept():
             return optuna.load_study(study_name=name, storage=_storage(url))
     except KeyError as error:
-        raise UsageError(f"no search {name} in this storage; begin it with --space FILE --trials N") from error
+        raise missing from error
 
 
 @contextlib.contextmanager
@@ -134,7 +151,8 @@ def tidy(study: optuna.Study, folder: Path, worker: str) -> None:
         ):  # its worker was killed before it said who it is
             study.tell(trial.number, state=TrialState.FAIL)
         lock = lock_of(folder, trial.number)
-        if trial.user_attrs.get(WORKER) != worker or not is_free(lock):
+        here = trial.user_attrs.get(WORKER) == worker or lock.exists()  # the machine may have another name by now
+        if not here or not is_free(lock):
             continue
         # A worker lets go once the storage knows: what is still running now is nobody's.
         if study.get_trials(deepcopy=False)[trial.number].state is TrialState.RUNNING:
@@ -208,17 +226,29 @@ def best(found: Sequence[Entry]) -> Entry | None:
     return min(finished, key=lambda row: row[:2])[2] if finished else None
 
 
+def shown_url(url: str) -> str:
+    """The URL without its password; one that cannot be read as it is.
+
+    >>> shown_url("postgresql://me:secret@host/name"), shown_url("journal:trials.log")
+    ('postgresql://me:***@host/name', 'journal:trials.log')
+    """
+    import sqlalchemy  # noqa: PLC0415 (optuna's)
+
+    try:
+        return sqlalchemy.engine.make_url(url).render_as_string(hide_password=True)
+    except sqlalchemy.exc.ArgumentError:
+        return url
+
+
 def _storage(url: str) -> BaseStorage:
     """A database of SQLAlchemy's, or journal:FILE. Raises UsageError; a password stays out of it."""
     import sqlalchemy  # noqa: PLC0415 (optuna's)
 
     logging.getLogger("sqlalchemy").setLevel(logging.CRITICAL)
-    shown = url
     try:
         if url.startswith("journal:"):
             return JournalStorage(JournalFileBackend(url.removeprefix("journal:")))
         parsed = sqlalchemy.engine.make_url(url)
-        shown = parsed.render_as_string(hide_password=True)
         if parsed.get_backend_name() == "sqlite":
             if parsed.database in (None, "", ":memory:"):
                 raise ValueError("SQLite in memory, which nobody can open again")
@@ -230,8 +260,8 @@ def _storage(url: str) -> BaseStorage:
         cause = error.__cause__ if isinstance(error, ImportError) and error.__cause__ else error
         said = " ".join(str(cause).partition("(Background")[0].split())[:200]
         raise UsageError(
-            f"--storage {shown}: expected a database's URL like sqlite:///search.db or postgresql://HOST/NAME, or "
-            f"journal:FILE, got {said}"
+            f"--storage {shown_url(url)}: expected a database's URL like sqlite:///search.db or "
+            f"postgresql://HOST/NAME, or journal:FILE, got {said}"
         ) from error
 
 

@@ -7,8 +7,10 @@ each batch, do not come back before it.
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+
+from harness.lab.train import Epoch, Step
 
 _GATE, _MACHINE = ".gate", ".machine"
 
@@ -48,3 +50,14 @@ def training(folder: Path) -> Iterator[None]:
         with held(folder / _GATE, fcntl.LOCK_SH):
             stack.enter_context(held(folder / _MACHINE, fcntl.LOCK_SH))
         yield
+
+
+def in_turns(events: Iterator[Step | Epoch], turns: Path) -> Generator[Step | Epoch, None, None]:
+    """A training that lets others time between its batches."""
+    with contextlib.closing(events):  # type: ignore[type-var]
+        while True:
+            with training(turns):
+                event = next(events, None)
+            if event is None:
+                return
+            yield event
