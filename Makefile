@@ -23,7 +23,7 @@ test: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	OMP_WAIT_POLICY=PASSIVE OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup # none spins on the other's core
+	OMP_WAIT_POLICY=PASSIVE OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadscope # none spins on the other's core
 
 # The tests that failed last, in one process; fails where none ran.
 retest: setup

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -24,8 +25,26 @@ PREDICT = "def load(device):\n    return lambda crops: [int(crop[0, 0, 0]) % 6 f
 
 MakePackage = Callable[..., Path]
 
-# Whose commands hold the machine's lock most of the time: side by side they would wait for each other.
-JUDGING = ("test_cli.py", "test_organising.py", "test_starts.py", "test_trust.py", "test_world.py")
+# Under pytest-xdist a file's tests are in one process, which makes its fixtures once, but for these:
+# whose commands take the machine's lock are in one process, for they would wait for each other,
+JUDGING = (
+    "test_cli.py",
+    "test_compressing.py",
+    "test_exporting.py",
+    "test_organising.py",
+    "test_pages.py",
+    "test_profiling.py",
+    "test_rehearsing.py",
+    "test_searching.py",
+    "test_starts.py",
+    "test_training.py",
+    "test_trust.py",
+    "test_world.py",
+)
+# whose packages fill the machine's shared memory, for its growth counts,
+FILLING = ("test_between.py", "test_hidden.py", "test_limits.py")
+# and those of packages in cells, who share nothing, go one by one.
+CELLS = ("tests/cheats/", "tests/faults/", "tests/sandbox/")
 
 
 def spinning(microseconds: float) -> str:
@@ -51,21 +70,27 @@ def pytest_configure(config: pytest.Config) -> None:
         os.sched_setaffinity(0, {cores[int(number)]})
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Under pytest-xdist: a file's tests in one process, which makes its fixtures once.
+def group_of(nodeid: str) -> str:
+    """Which tests are in one process."""
+    path = nodeid.partition("::")[0]
+    name = path.rpartition("/")[2]
+    if name in JUDGING:
+        return "judging"
+    if name in FILLING:
+        return "filling"
+    return nodeid if path.startswith(CELLS) else path
 
-    Those that judge all the time are in one process too. Tests in cells share nothing but
-    the machine's shared memory, whose growth counts: those that fill it are in one process.
-    """
-    for item in items:
-        names = getattr(item, "fixturenames", ())
-        if item.path.name in JUDGING:
-            item.add_marker(pytest.mark.xdist_group("device"))
-        elif item.path.name in ("test_limits.py", "test_between.py", "test_hidden.py"):
-            item.add_marker(pytest.mark.xdist_group("shared memory"))
-        elif not {"cell", "strong", "court"} & set(names):
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Ours: the marks of xdist 3.8 have no effect with pytest 9.2."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Grouped(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    return Grouped(config, log)
 
 
 @pytest.fixture(scope="session")

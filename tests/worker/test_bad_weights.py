@@ -87,7 +87,7 @@ def test_a_table_that_is_none(tmp_path: Path, refused: Refused) -> None:
             ("blocks: [3]", "net.yaml: blocks[0]: expected object, got int"),
             (
                 "blocks: [{kind: conv, kernel: 3, out: 900000000, activation: relu}]",
-                "expected one that can be built, got ",
+                "net.yaml: block 0: expected sizes of 1 to 1,000,000 and an odd kernel, got out 900000000",
             ),
         ]
     ):
