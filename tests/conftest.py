@@ -41,8 +41,8 @@ JUDGING = (
     "test_trust.py",
     "test_world.py",
 )
-# whose packages fill the machine's shared memory, for its growth counts,
-FILLING = ("test_between.py", "test_hidden.py", "test_limits.py")
+# whose packages fill the machine's shared memory or its cores with children, which others of them count,
+FILLING = ("test_between.py", "test_hidden.py", "test_limits.py", "test_load.py")
 # and those of packages in cells, who share nothing, go one by one.
 CELLS = ("tests/cheats/", "tests/faults/", "tests/sandbox/")
 

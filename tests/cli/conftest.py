@@ -16,6 +16,11 @@ from harness.cli import run
 from tests.conftest import ROOT, spinning
 from tests.pictures import render_folder
 
+TABLE = """
+blocks:
+  - {kind: conv, kernel: 3, out: 16, stride: 2, activation: hardswish}
+  - {kind: inverted_residual, kernel: 3, expand: 2, out: 16, squeeze: 8, activation: relu}
+"""
 Done = subprocess.CompletedProcess[str]
 
 
@@ -47,6 +52,13 @@ class Project:
         folder.mkdir(exist_ok=True)
         (folder / "submission.toml").write_text(f'name = "{name}"\n' if manifest is None else manifest)
         (folder / "predict.py").write_text(predict)
+
+    def small_mbv3_cut(self) -> Path:
+        """The package with a network and a recipe that take seconds."""
+        package = self.root / "submissions" / "mbv3_cut"
+        (package / "mobilenetv3_cut.yaml").write_text(TABLE)
+        (package / "taco_im156.yaml").write_text("size: 32\nepochs: 2\nbatch: 16\nmax_lr: 0.05\n")
+        return package
 
     def environment(self) -> dict[str, str]:
         return os.environ | {"HARNESS_ROOT": str(self.root), "COLUMNS": "80"}
@@ -120,8 +132,7 @@ def taught(practice: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A package: mbv3_cut with a small recipe, trained for the practice set, made once."""
     project = Project(tmp_path_factory.mktemp("taught") / "project")
     shutil.copytree(practice / "data", project.root / "data")
-    package = project.root / "submissions" / "mbv3_cut"
-    (package / "taco_im156.yaml").write_text("size: 32\nepochs: 2\nbatch: 16\nmax_lr: 0.05\n")
+    package = project.small_mbv3_cut()
     project.run("train", "mbv3_cut", "--data", "practice")
     return package
 

@@ -10,7 +10,7 @@ from tests.cli.conftest import Project
 def test_a_profile_is_a_table_a_picture_and_a_sentence(trained: Project) -> None:
     done = trained.run("profile", "mbv3_cut", "--crops", "5", "--threads", "1")
     assert re.match(
-        r"mbv3_cut for practice at 32x32: torch [\d.]+, 1 thread, 5 crops\n  parameters  294,854\n", done.stdout
+        r"mbv3_cut for practice at 32x32: torch [\d.]+, 1 thread, 5 crops\n  parameters  2,590\n", done.stdout
     )
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert "FlopCounterMode / 2 as many" in done.stdout
@@ -24,7 +24,7 @@ def test_a_published_profile_is_on_the_board(trained: Project) -> None:
     done = trained.here("profile", "mbv3_cut", "--crops", "3", "--publish", "--json", "--picture", "mine.svg")
     found = json.loads(done.stdout)
     kept = trained.root / "leaderboard" / "profiles" / f"{found['digest']}.json"
-    assert json.loads(kept.read_text())["macs"] == found["macs"] > 1e6
+    assert json.loads(kept.read_text())["macs"] == found["macs"] > 1e5
     assert (trained.root / "mine.svg").is_file()
     trained.run("evaluate", "sharp", "--budget", "1s")  # no torch: it is quick
     before = json.loads(trained.run("leaderboard", "--format", "json").stdout)[0]["rows"][0]["submission"]

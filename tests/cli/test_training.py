@@ -18,8 +18,7 @@ from tests.cli.conftest import Project
 @pytest.fixture
 def small(project: Project) -> Project:
     """The project with a recipe that takes seconds."""
-    recipe = project.root / "submissions" / "mbv3_cut" / "taco_im156.yaml"
-    recipe.write_text("size: 32\nepochs: 2\nbatch: 16\nmax_lr: 0.05\n")
+    project.small_mbv3_cut()
     return project
 
 
