@@ -112,7 +112,7 @@ def answers_for_f1(raw: Raw, side: str, timed: Answers, first: Mask) -> Answers:
     """A side's answers that F1 counts: those of the times that count, `timed`; all, where it always answers alike.
 
     So the F1 of a deterministic network is the same whatever others did meanwhile. `first`: which crops of the first
-    pass count; no later pass shows all. Whoever is accurate in the windows that are left out, and careless elsewhere,
+    pass count, bool (its crops,); no later pass shows all. Whoever is accurate in the windows that are left out, and careless elsewhere,
     is found by the crops of such windows that come again: later subsets are drawn, so nobody knows which. Where they
     are too few to tell, what was answered there does not count.
     """

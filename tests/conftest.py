@@ -67,7 +67,9 @@ def pytest_configure(config: pytest.Config) -> None:
     cores = sorted(os.sched_getaffinity(0))
     number = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
     if number and int(os.environ["PYTEST_XDIST_WORKER_COUNT"]) <= len(cores):
-        os.sched_setaffinity(0, {cores[int(number)]})
+        os.sched_setaffinity(
+            0, {cores[int(number) % len(cores)]}
+        )  # one that takes a crashed one's place has a new number
 
 
 def group_of(nodeid: str) -> str:
