@@ -112,9 +112,9 @@ def answers_for_f1(raw: Raw, side: str, timed: Answers, first: Mask) -> Answers:
     """A side's answers that F1 counts: those of the times that count, `timed`; all, where it always answers alike.
 
     So the F1 of a deterministic network is the same whatever others did meanwhile. `first`: which crops of the first
-    pass count, bool (its crops,); no later pass shows all. Whoever is accurate in the windows that are left out, and careless elsewhere,
-    is found by the crops of such windows that come again: later subsets are drawn, so nobody knows which. Where they
-    are too few to tell, what was answered there does not count.
+    pass count, bool (its crops,); no later pass shows all. Whoever is accurate in the windows that are left out, and
+    careless elsewhere, is found by the crops of such windows that come again: later subsets are drawn, so nobody knows
+    which. Where they are too few to tell, what was answered there does not count.
     """
     again = np.isin(np.array(raw.passes[0].crops)[~first], timed.crops)
     every = every_answer(raw, side)

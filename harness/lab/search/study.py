@@ -93,7 +93,7 @@ def open_study(url: str, folder: Path, objective: Objective, identity: Mapping[s
         if known is None:
             study.set_user_attr(_IDENTITY, said)
         with machine(folder):
-            (folder / _STORAGE).write_text(shown_url(url))
+            (folder / _STORAGE).write_text(_told(folder, url))
     if changed := [what for what in said if (known or said).get(what) != said[what]]:
         raise UsageError(
             f"search {folder.name}: expected {' and '.join(changed)} as when it began; another --study begins another "
@@ -104,11 +104,20 @@ def open_study(url: str, folder: Path, objective: Objective, identity: Mapping[s
 
 def _refuse_other(folder: Path, url: str) -> None:
     """The folder has the packages of one storage's trials. Raises UsageError where that is another than `url`."""
-    path, shown = folder / _STORAGE, shown_url(url)
+    path, shown = folder / _STORAGE, _told(folder, url)
     if path.exists() and (known := path.read_text()) != shown:
         raise UsageError(
             f"search {folder.name}: expected --storage {known}, as when it began, got {shown}; --study NAME"
         )
+
+
+def _told(folder: Path, url: str) -> str:
+    """The URL as the folder notes it: what lies in the folder stays the same where a checkout is moved.
+
+    >>> _told(Path("/home/me/searches/mine"), "sqlite:////home/me/searches/mine/study.db")
+    'sqlite:///./study.db'
+    """
+    return shown_url(url).replace(str(folder), ".")
 
 
 def load_study(url: str, name: str) -> optuna.Study:
@@ -146,9 +155,7 @@ def samplers() -> tuple[TPESampler, RandomSampler]:
 def tidy(study: optuna.Study, folder: Path, worker: str) -> None:
     """Ends the trials of workers that are dead, and queues their values again. Whoever calls holds the claim."""
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if (
-            WORKER not in trial.user_attrs and _age_s(trial) > _GRACE_S
-        ):  # its worker was killed before it said who it is
+        if WORKER not in trial.user_attrs and _age_s(trial) > _GRACE_S:  # killed before it said who it is
             study.tell(trial.number, state=TrialState.FAIL)
         lock = lock_of(folder, trial.number)
         here = trial.user_attrs.get(WORKER) == worker or lock.exists()  # the machine may have another name by now
