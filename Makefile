@@ -22,7 +22,7 @@ data/embedded/manifest.json: | $(VENV)/installed
 test: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers 2
 	OMP_WAIT_POLICY=PASSIVE OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadscope # none spins on the other's core
 
 # The tests that failed last, in one process; fails where none ran.

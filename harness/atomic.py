@@ -70,6 +70,36 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def claimed(folder: Path, doing: str) -> Iterator[None]:
+    """Holds a folder, made for it, while this process is `doing` something in it. Left empty, it is removed again.
+
+    Raises MachineError (kind "busy") where another process holds it, kind "disk" where it cannot be made. The lock is
+    this process's alone: no child that outlives it has it.
+    """
+    path = folder / ".lock"
+    with contextlib.ExitStack() as stack:
+        with machine(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            stack.callback(os.close, descriptor)
+            try:
+                fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                held = path.exists() and os.path.samestat(path.stat(), os.fstat(descriptor))
+            except (BlockingIOError, PermissionError):  # as POSIX has it, either
+                held = False
+        if not held:  # the second: it is just being taken or given back
+            raise MachineError(f"{folder}: another process is {doing}; wait for it or stop it", kind="busy")
+        stack.callback(_leave, folder, path)
+        yield
+
+
+def _leave(folder: Path, lock: Path) -> None:
+    with contextlib.suppress(OSError):
+        lock.unlink()
+        os.removedirs(folder)  # and those above it, as long as they are empty
+
+
+@contextlib.contextmanager
 def temporary(folder: Path, body: bytes, mode: int) -> Iterator[Path]:
     """A synced file of these bytes in the folder, gone afterwards unless it was renamed."""
     descriptor, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=folder)

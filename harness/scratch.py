@@ -12,7 +12,10 @@ import os
 import secrets
 import stat
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+
+from harness.atomic import machine
 
 _PREFIX, _LOCK = "harness-", "lock"
 
@@ -22,6 +25,17 @@ def folder(what: str) -> Path:
     made = Path(tempfile.mkdtemp(prefix=f"{what}-", dir=home()))
     made.chmod(0o755)
     return made
+
+
+@contextlib.contextmanager
+def lent(what: str) -> Iterator[Path]:
+    """Such a folder, gone at the end; where that is a kill, with the next command. Raises MachineError."""
+    with machine(Path(tempfile.gettempdir())):
+        made = folder(what)
+    try:
+        yield made
+    finally:
+        remove(made)
 
 
 def home() -> Path:

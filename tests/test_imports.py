@@ -51,7 +51,7 @@ ALLOWED: dict[str, set[str]] = {
     "scaffold": {"atomic", "errors", "formats", "submission"},
     "starts": {"data", "errors", "lab", "paths"},  # as submissions do
     "inspection": {"errors", "rules"},
-    "scratch": set(),
+    "scratch": {"atomic"},
     "staging": {"atomic", "errors", "formats", "inspection", "paths", "record", "rules", "scratch", "submission"},
     "decisions": {"errors", "raw", "record"},
     "atomic": {"errors"},

@@ -2,7 +2,6 @@
 
 import contextlib
 import re
-import shutil
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -71,6 +70,7 @@ def compress(
     after its last whole step; its steps lie in runs/compress/NAME, each a package.
     """
     from harness import staging
+    from harness.atomic import claimed
     from harness.cli.exporting import new_name, typed
     from harness.cli.rehearsing import rehearsals
     from harness.cli.training import read_recipe
@@ -114,8 +114,6 @@ def compress(
         crops=crops,
     )
     order = lab.ordered(its, asked)
-    if fresh:
-        shutil.rmtree(run, ignore_errors=True)
 
     def fit(step: Path, fine: "Recipe") -> None:
         """Its lines are notes: the table of the steps is what a pipe gets."""
@@ -124,10 +122,13 @@ def compress(
         with contextlib.redirect_stdout(sys.stderr):
             show(train(step, store, fine), fine.epochs)
 
-    with rehearsals(root, rules, against, path, isolation, passes, crops) as judge:
-        bench = lab.Bench(store, recipe, judge, fit, name, run)
-        done = _shown(its, order, bench)
-    publish(run, folder, order, done, _command(submission, order, macs, time, name))
+    with claimed(run, f"compressing to {name}"):
+        if fresh:
+            lab.forget(run)
+        with rehearsals(root, rules, against, path, isolation, passes, crops) as judge:
+            bench = lab.Bench(store, recipe, judge, fit, name, run)
+            done = _shown(its, order, bench)
+        publish(run, folder, order, done, _command(submission, order, macs, time, name))
     print(f"{name}: {its.manifest.name} compressed by {by.value}, {len(done) - 1} steps")
     print(f"  folder      {folder}")
     print(f"  steps       {run}")

@@ -85,20 +85,33 @@ class Way(NamedTuple):
 
 
 def fit(root: Path, package: Path, store: "Store", recipe: "Recipe", way: Way) -> None:
-    """Trains, or goes on, and says what came of it and where it lies."""
+    """Trains, or goes on, and says what came of it and where it lies. Raises MachineError where another one does."""
+    from harness.atomic import claimed
     from harness.lab.memory import LIKELY_GB, available_gb, keep_pages
 
     if (free := available_gb()) is not None and free < LIKELY_GB:
         note(f"{free:.1f} GB of memory are available; the bundled networks need 5 to 9: close other programs")
     keep_pages()  # before torch has threads
+    name, runs = store.manifest.name, root / "runs" / package.name / store.manifest.name
+    with claimed(runs, "training it") if way.ranks.writes else contextlib.nullcontext():
+        folder = _fitted(package, store, recipe, way, runs)
+    best, epoch = best_epoch(package, name)
+    print(f"{package.name} on {name}: validation macro F1 {best:.4f}, the best, after epoch {epoch}")
+    print(f"  weights     {package / 'weights' / name}.safetensors")
+    print(f"  run         {folder}")
+    if offline := sorted((folder / "wandb").glob("offline-run-*")):
+        print(f"  W&B         offline; to send it: wandb sync {offline[-1]}")
+
+
+def _fitted(package: Path, store: "Store", recipe: "Recipe", way: Way, runs: Path) -> Path:
+    """Trains, or goes on, a line an epoch; the run's folder, a new one of `runs` or the stopped one's."""
     from harness.lab import train as lab  # torch takes seconds: what is wrong above is said first
     from harness.lab.distributed import joined
     from harness.lab.run import Run, new_folder
 
-    name, runs = store.manifest.name, root / "runs" / package.name / store.manifest.name
     before = lab.Stopped(0, "") if way.fresh else lab.stopped(package, store, recipe)
-    if not (way.fresh or before.epochs or recipe.start_from == name):  # who goes on from itself is never worse
-        refuse_finished(package, name)
+    if not (way.fresh or before.epochs or recipe.start_from == store.manifest.name):  # from itself: never worse
+        refuse_finished(package, store.manifest.name)
     if before.epochs:
         note(f"going on after epoch {before.epochs} of {recipe.epochs}")
     run = Run(runs / before.run if before.run else new_folder(runs), way.track)
@@ -113,12 +126,7 @@ def fit(root: Path, package: Path, store: "Store", recipe: "Recipe", way: Way) -
         raise
     if last < recipe.epochs:
         print(f"stopped early: no better validation macro F1 for {recipe.patience} epochs")
-    best, epoch = best_epoch(package, name)
-    print(f"{package.name} on {name}: validation macro F1 {best:.4f}, the best, after epoch {epoch}")
-    print(f"  weights     {package / 'weights' / name}.safetensors")
-    print(f"  run         {run.folder}")
-    if offline := sorted((run.folder / "wandb").glob("offline-run-*")):
-        print(f"  W&B         offline; to send it: wandb sync {offline[-1]}")
+    return run.folder
 
 
 @contextlib.contextmanager

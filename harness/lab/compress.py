@@ -25,7 +25,7 @@ from harness.lab.fitted import as_stored, validation_f1, with_weights
 from harness.lab.narrowing import channels, fewest, narrowed
 from harness.lab.recipe import Recipe
 from harness.lab.removal import Rows, channels_in, obstacle, rows_without, without
-from harness.lab.steps import Choice, Log, Order, Step, Tried, read_log, write_log
+from harness.lab.steps import LOG, Choice, Log, Order, Step, Tried, read_log, write_log
 from harness.lab.tabled import Tabled, digest, reread, write_package
 from harness.nets.build import network
 from harness.nets.preprocess import batch
@@ -76,6 +76,14 @@ def compress(its: Tabled, order: Order, bench: Bench) -> Generator[Tried | Step,
         log = Log(order, (*log.steps, _measured(number, folder, its, bench)))
         write_log(bench.folder, log)
         yield log.steps[-1]
+
+
+def forget(folder: Path) -> None:
+    """Removes a compression's log, then its steps: what is left of them is no compression."""
+    with machine(folder):
+        (folder / LOG).unlink(missing_ok=True)
+        for old in folder.glob("[0-9]*"):
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
 
 
 def met(order: Order, steps: tuple[Step, ...]) -> bool:
@@ -158,12 +166,9 @@ def cheapest(tried: Sequence[Tried], f1: float, last: Step) -> Tried | None:
 def _tried(number: int, rows: Rows, cut: Tabled, order: Order, bench: Bench) -> Tried:
     ratio = None
     if order.cost == "time":
-        folder = scratch.folder("without")
-        try:
+        with scratch.lent("without") as folder:
             write_package(folder, bench.name, cut, order.data, "a try")
             ratio = bench.judge(folder).time_ratio.value
-        finally:
-            scratch.remove(folder)
     f1 = validation_f1(with_weights(cut.net, as_stored(cut.net.state_dict())), bench.store, cut.size)
     return Tried(number, described(rows, number), f1, counts(cut.net, cut.size).macs, ratio)
 

@@ -4,11 +4,10 @@ Over all validation crops the written file's scores are compared with the networ
 by the road that `harness evaluate` takes, preprocessing included. An int8 export is not held to that: its F1 is said.
 """
 
-import contextlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -92,7 +91,7 @@ def export(source: Source, store: Store, order: Order, answers: Answers) -> Expo
         _quantised(order.to)
     _refuse_no_crops(store, order)
     before = answers(source.package)
-    with _apart() as partial:
+    with scratch.lent("export") as partial:
         path = _described(partial, source, store, order)
         net, not_folded = (unfolded(source.net), None) if order.half else folded(source.net)
         try:
@@ -185,17 +184,6 @@ def _refuse_no_crops(store: Store, order: Order) -> None:
 
 
 # Writing
-
-
-@contextlib.contextmanager
-def _apart() -> Iterator[Path]:
-    """A folder of this process, gone at the end; where that is a kill, with the next command. Raises MachineError."""
-    with machine(Path(tempfile.gettempdir())):
-        partial = scratch.folder("export")
-    try:
-        yield partial
-    finally:
-        scratch.remove(partial)
 
 
 def _described(package: Path, source: Source, store: Store, order: Order) -> Path:

@@ -57,9 +57,16 @@ def load_start(net: nn.Module, package: Path, store: Store, recipe: Recipe) -> t
 
 
 def _fitting(own: Mapping[str, Tensor], start: Mapping[str, Tensor], classes: int, path: Path) -> dict[str, Tensor]:
-    """The tensors of `start` for this network. What has one row a class may be missing or of other classes."""
+    """The tensors of `start` for this network. A head, a row a class, may be another's or, at the end, missing."""
     fitting = {name: value for name, value in start.items() if name in own and own[name].shape == value.shape}
-    head = {name for name, value in own.items() if value.shape[:1] == (classes,)}
+    last = max((number for number, name in enumerate(own) if name in fitting), default=-1)
+
+    def is_head(number: int, name: str) -> bool:
+        if own[name].shape[:1] != (classes,):
+            return False
+        return start[name].shape[1:] == own[name].shape[1:] if name in start else number > last
+
+    head = {name for number, name in enumerate(own) if is_head(number, name)}
     wrong = [name for name in own if name not in fitting and name not in head] + [n for n in start if n not in own]
     if wrong or not fitting:
         name = wrong[0] if wrong else next(iter(own))

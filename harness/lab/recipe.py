@@ -74,6 +74,6 @@ def parse(text: bytes, source: str) -> Recipe:
     40
     """
     try:
-        return decoded(text or b"{}", Recipe, "a recipe")
+        return decoded(text, Recipe, "a recipe")
     except ValueError as error:
         raise SubmissionError(f"{source}: {error}", kind="recipe") from error

@@ -30,6 +30,8 @@ from harness.lab.curves import svg
 from harness.lab.recipe import Recipe
 from harness.lab.tracking import TRACKERS, Entry, Tracker, TrackerName
 
+_LINES = msgspec.json.Decoder(dict[str, int | float | str])
+
 
 class Versions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a training ran with. A resumed one is equal to an uninterrupted one only where these are equal."""
@@ -105,10 +107,13 @@ def new_folder(runs: Path) -> Path:
 
 
 def read_log(folder: Path) -> list[Entry]:
-    """The whole lines of a run's log; none where there is no log."""
+    """The whole lines of a run's log; none where there is no log, or somebody has damaged it."""
     path = folder / "log.jsonl"
     lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
-    return [msgspec.json.decode(line, type=dict[str, int | float | str]) for line in lines if line.endswith(b"\n")]
+    try:
+        return [_LINES.decode(line) for line in lines if line.endswith(b"\n")]
+    except msgspec.MsgspecError:
+        return []  # the checkpoint has a log, too
 
 
 def versions_here(store: Store, start_sha256: str, processes: int) -> Versions:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ from harness.formats import Input
 from harness.lab.fitted import as_stored
 from harness.lab.networks import build, load_weights, refuse_unfit, untrained
 from harness.lab.recipe import Recipe
+from harness.lab.recipe import parse as parse_recipe
 from harness.lab.removal import Rows, explicit
 from harness.nets.architectures import table_rows
 from harness.nets.build import network
@@ -116,9 +116,17 @@ def write_package(folder: Path, name: str, its: Tabled, data: str, comment: str)
     with machine(folder):
         (folder / MANIFEST).write_text("\n".join(lines), encoding="utf-8")
         (folder / TABLE).write_text(text(its.rows, comment), encoding="utf-8")
-        shutil.copyfile(its.recipe, folder / _RECIPE)
+        (folder / _RECIPE).write_bytes(_own_recipe(its.recipe))
         tensors = {key: value.numpy() for key, value in as_stored(its.net.state_dict()).items()}
         write_weights(folder, data, tensors, msgspec.structs.replace(its.info, log=[]))
+
+
+def _own_recipe(path: Path) -> bytes:
+    """The file as it is, or without what only the package there has: weights to start from, parts to freeze by name."""
+    text = path.read_bytes()
+    recipe = parse_recipe(text, path.name)
+    own = msgspec.structs.replace(recipe, start_from="", frozen=())
+    return text if own == recipe else msgspec.yaml.encode(own)
 
 
 def reread(folder: Path, its: Tabled, data: str) -> Tabled:

@@ -15,14 +15,17 @@ _EXPONENT = " (1e-3 is text in YAML: write 1.0e-3 or 0.001)"
 
 
 def decoded(text: bytes, kind: type[Kind], wanted: str) -> Kind:
-    """The file as this kind of value. Raises ValueError: what is wrong, with its place, in one line.
+    """The file as this kind of value, one of comments alone as {}. Raises ValueError: what is wrong, where, in a line.
 
     >>> decoded(b"{a: 1, a: 2}", dict[str, int], "numbers")
     Traceback (most recent call last):
     ValueError: expected numbers: the key a twice, at line 1 and line 1
     """
     try:
-        if twice := _twice(yaml.compose(text, _LOADER)):
+        root = yaml.compose(text, _LOADER)
+        if root is None:
+            text = b"{}"
+        elif twice := _twice(root):
             raise ValueError(twice)
         return msgspec.yaml.decode(text, type=kind)
     except (ValueError, yaml.YAMLError, AttributeError, OverflowError, RecursionError) as error:  # a date of month 13
@@ -30,9 +33,9 @@ def decoded(text: bytes, kind: type[Kind], wanted: str) -> Kind:
         raise ValueError(said + _EXPONENT if said.endswith(_NUMBERS) else said) from error
 
 
-def _twice(root: yaml.Node | None) -> str:
+def _twice(root: yaml.Node) -> str:
     """A key that a mapping has twice, of which YAML's parser would take the last one; "" where there is none."""
-    todo, seen = [root] if root is not None else [], set()
+    todo, seen = [root], set()
     while todo:
         node = todo.pop()
         if id(node) in seen or isinstance(node, yaml.ScalarNode):  # an alias leads to the same node

@@ -28,7 +28,7 @@ GREEDS = {
     ),
     "heap of many processes": Greed(
         "import os, time\nfor _ in range(4):\n    if os.fork() == 0:\n        kept = bytearray(200 << 20)\n"
-        "        time.sleep(9)\ntime.sleep(2.5)",
+        "        time.sleep(9)\ntime.sleep(1.5)",
         {"memory_mb": 500},
         {"memory_mb": 4096},
         "expected at most 500 MiB, it holds",

@@ -133,7 +133,7 @@ def taught(practice: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = Project(tmp_path_factory.mktemp("taught") / "project")
     shutil.copytree(practice / "data", project.root / "data")
     package = project.small_mbv3_cut()
-    project.run("train", "mbv3_cut", "--data", "practice")
+    project.here("train", "mbv3_cut", "--data", "practice")
     return package
 
 

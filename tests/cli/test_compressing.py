@@ -51,7 +51,7 @@ def small(project: Project) -> Project:
         'name = "small"\nrecipe = "recipe.yaml"\n'
         '[model]\nformat = "table"\narchitecture = "network.yaml"\n[input]\nsize = 32\n'
     )
-    project.run("train", "small", "--data", "practice")
+    project.here("train", "small", "--data", "practice")
     rules = project.root / "baselines" / "rules.toml"
     rules.write_text(rules.read_text().replace("answer_s = 1.0", "answer_s = 10.0"))  # torch's first answer is slow
     return project
@@ -76,7 +76,7 @@ def test_a_compression_killed_in_a_step_goes_on_and_ends_as_a_package(small: Pro
     assert [step["number"] for step in before] == [0]
     assert not (small.root / "submissions" / "smaller").exists()
 
-    done = small.run(*arguments)
+    done = small.here(*arguments)
     lines = done.stdout.splitlines()
     steps = json.loads(log.read_bytes())["steps"]
     assert steps[0] == before[0]  # not measured again

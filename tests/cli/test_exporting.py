@@ -22,7 +22,7 @@ def test_an_export_is_judged_like_any_package(trained: Project) -> None:
 
 
 def test_an_int8_export_says_what_it_loses_and_gains(trained: Project) -> None:
-    said = trained.run("export", "mbv3_cut", "--to", "onnx", "--int8", "--see", "90%", "--name", "small").stdout
+    said = trained.here("export", "mbv3_cut", "--to", "onnx", "--int8", "--see", "90%", "--name", "small").stdout
     assert re.search(r"val F1 +\d\.\d{4}, mbv3_cut \d\.\d{4}", said)
     assert "small against mbv3_cut on practice" in said
     assert re.search(r"int8 +F1 [+-]\d\.\d{4} \(.*\); [\d.]+ times as fast", said)

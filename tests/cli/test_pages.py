@@ -34,13 +34,13 @@ def published(tmp_path: Path) -> Project:
 
 
 def test_check_names_a_file_that_is_not_what_the_records_give(published: Project) -> None:
-    assert "are those of the published records" in published.run("leaderboard", "--check").stdout
+    assert "are those of the published records" in published.here("leaderboard", "--check").stdout
     page = published.root / "leaderboard" / "index.html"
     page.write_text(page.read_text().replace("0.1383", "0.2383"))
     said = published.error("leaderboard", "--check", code=1)
     assert "leaderboard/index.html: expected what the published records give" in said
-    published.run("leaderboard", "--write")
-    published.run("leaderboard", "--check")
+    published.here("leaderboard", "--write")
+    published.here("leaderboard", "--check")
     next(published.root.glob("leaderboard/taco/*.png")).unlink()
     assert ".png" in published.error("leaderboard", "--check", code=1)
 
@@ -51,7 +51,7 @@ def test_one_of_write_check_and_watch(published: Project) -> None:
 
 
 def test_the_plot_stands_below_each_board(published: Project) -> None:
-    said = published.run("leaderboard", "--plot", "--data", "embedded").stdout
+    said = published.here("leaderboard", "--plot", "--data", "embedded").stdout
     assert "1 edge" in said
     assert "B mobilenetv3_large" in said
     assert max(map(len, said.splitlines())) <= 80

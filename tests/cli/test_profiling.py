@@ -27,11 +27,11 @@ def test_a_published_profile_is_on_the_board(trained: Project) -> None:
     assert json.loads(kept.read_text())["macs"] == found["macs"] > 1e5
     assert (trained.root / "mine.svg").is_file()
     trained.run("evaluate", "sharp", "--budget", "1s")  # no torch: it is quick
-    before = json.loads(trained.run("leaderboard", "--format", "json").stdout)[0]["rows"][0]["submission"]
+    before = json.loads(trained.here("leaderboard", "--format", "json").stdout)[0]["rows"][0]["submission"]
     assert "macs" not in before
     kept.with_name(f"{before['digest']}.json").write_text(kept.read_text().replace(found["digest"], before["digest"]))
     (kept.parent / "torn.json").write_text("{")
-    after = trained.run("leaderboard", "--format", "json")
+    after = trained.here("leaderboard", "--format", "json")
     assert json.loads(after.stdout)[0]["rows"][0]["submission"]["macs"] == found["macs"]
     assert "harness: skipped: " in after.stderr
     assert "torn.json" in after.stderr

@@ -13,7 +13,7 @@ from harness.data.scenes import CLASSES, SHARES, Scene, encode_jpeg, render_scen
 from harness.data.scenes.camera import QUALITIES
 from harness.data.scenes.place import iou
 
-SCENES = 48
+SCENES = 32
 
 
 @pytest.fixture(scope="module")

@@ -71,10 +71,10 @@ def test_a_committed_scene_is_what_the_renderer_draws():
 
 
 def test_a_rendered_set_is_split_by_scene(tmp_path):
-    manifest = synthetic.prepare_rendered(tmp_path / "mine", "mine", 40, 3, 0.8, silent)
-    assert sum(manifest.photos.values()) == 40
+    manifest = synthetic.prepare_rendered(tmp_path / "mine", "mine", 24, 3, 0.8, silent)
+    assert sum(manifest.photos.values()) == 24
     assert all(manifest.crops.values())
     store = open_store(tmp_path / "mine")
     photos = [set(store.training_labels(split).photos) for split in ("train", "val")]
     photos += [set(labels.photos) for labels in open_test_labels(store).values()]
-    assert sum(len(each) for each in photos) == len(set.union(*photos)) == 40
+    assert sum(len(each) for each in photos) == len(set.union(*photos)) == 24

@@ -241,6 +241,8 @@ def test_the_last_step_becomes_a_package_that_says_how_it_was_made(
     package: Path, bench: Bench, tmp_path: Path, tinted: Store
 ) -> None:
     its = opened(package, tinted, RECIPE)
+    text = (package / "recipe.yaml").read_bytes()
+    (package / "recipe.yaml").write_bytes(text.replace(b"frozen: []", b"frozen: ['0']") + b"# by hand\n")
     wanted = order(its, macs=counts(its.net, 32).macs - 1)
     done = steps(compress(its, wanted, bench))
     folder = tmp_path / "submissions" / "smaller"
@@ -252,6 +254,7 @@ def test_the_last_step_becomes_a_package_that_says_how_it_was_made(
         "submission.toml",
         "weights",
     ]
+    assert (folder / "recipe.yaml").read_bytes() == text  # rows have other names there
     made = opened(folder, tinted, RECIPE)
     assert made.rows == reread(bench.folder / "1", its, "tinted").rows
     assert (made.manifest.name, made.manifest.authors) == ("smaller", "me")

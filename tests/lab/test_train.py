@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from harness.data.store import Store, open_store
 from harness.data.weights import read_info
 from harness.errors import DataError, SubmissionError
 from harness.lab.augment import Key, TrainingPictures
 from harness.lab.checkpoint import checkpoint_path
-from harness.lab.fitted import as_stored, load_start, validation_f1, with_weights
+from harness.lab.fitted import _fitting, as_stored, load_start, validation_f1, with_weights
 from harness.lab.networks import build
 from harness.lab.recipe import Recipe, parse
 from harness.lab.train import Epoch, logit_shift, stopped, train, warm_up
@@ -159,6 +160,19 @@ def test_a_head_of_other_classes_stays_random(tinted: Store, package: Path, monk
     assert not torch.equal(before["features.0.0.weight"], after["features.0.0.weight"])
 
 
+def test_a_lost_layer_of_as_many_rows_as_classes_is_no_head(tmp_path: Path) -> None:
+    net = nn.Sequential(nn.Conv2d(3, 8, 1), nn.Conv2d(8, 5, 1), nn.Conv2d(5, 8, 1))
+    state = net.state_dict()
+    path = tmp_path / "start.safetensors"
+
+    def fitting(lost: str) -> set[str]:
+        return set(_fitting(state, {name: value for name, value in state.items() if name[0] != lost}, 8, path))
+
+    assert fitting("2") == {name for name in state if name[0] != "2"}
+    with pytest.raises(SubmissionError, match=r"0\.weight is none, here \(8, 3, 1, 1\)"):
+        fitting("0")
+
+
 @pytest.mark.parametrize("content", [b"", b"garbage", None])
 def test_a_damaged_checkpoint_is_one_line(content: bytes | None, tinted: Store, package: Path) -> None:
     path = checkpoint_path(package, "tinted")
@@ -218,6 +232,10 @@ def test_a_data_set_smaller_than_a_batch_is_refused(tinted: Store, package: Path
 def test_a_malformed_recipe_is_one_line(text: str, says: str) -> None:
     with pytest.raises(SubmissionError, match=rf"^recipe\.yaml: (expected a recipe: )?{says}"):
         parse(text.encode(), "recipe.yaml")
+
+
+def test_a_recipe_of_comments_alone_is_the_defaults() -> None:
+    assert parse(b"# nothing yet\n", "recipe.yaml") == parse(b"", "recipe.yaml") == Recipe()
 
 
 def test_the_defaults_are_the_competitions_recipe() -> None:

@@ -7,7 +7,6 @@ one; failed, with its reason. One that was killed is none of these: it is run ag
 import contextlib
 import fcntl
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.pruners import MedianPruner
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from harness import scratch
 from harness.atomic import alone, machine
 from harness.data.store import Store
 from harness.data.weights import WeightsInfo
@@ -221,8 +221,8 @@ class _Run:
         """
         order, manifest = self.order, self.order.store.manifest
         self._say("timing before training")
-        with machine(order.folder), tempfile.TemporaryDirectory(prefix=".untrained-", dir=order.folder) as scratch:
-            package = Path(scratch) / folder.name
+        with scratch.lent("untrained") as home, machine(home):
+            package = home / folder.name
             shutil.copytree(folder, package, ignore=shutil.ignore_patterns("weights"))
             info = WeightsInfo(manifest.classes, manifest.digest, {"size": made.recipe.size}, [])
             write_untrained(trainable(package, len(manifest.classes), made.recipe.size), package, manifest.name, info)

@@ -120,7 +120,7 @@ def read(text: bytes, source: str) -> Written:
     harness.errors.UsageError: space.yaml: table: unknown key widht
     """
     try:
-        return decoded(text or b"{}", Written, "a search space")
+        return decoded(text, Written, "a search space")
     except ValueError as error:
         raise UsageError(f"{source}: {error}") from error
 

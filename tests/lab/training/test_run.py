@@ -56,6 +56,14 @@ def test_a_run_is_whole_after_each_epoch(tinted: Store, tmp_path: Path) -> None:
             ElementTree.fromstring((run / "curves.svg").read_bytes())
 
 
+def test_a_run_whose_log_was_damaged_has_its_checkpoints(tinted: Store, tmp_path: Path) -> None:
+    package, run = make(tmp_path / "plain", PLAIN), tmp_path / "run"
+    stop(package, tinted, RECIPE, STEPS + 1, run)
+    (run / "log.jsonl").write_bytes(b"garbage\n" + (run / "log.jsonl").read_bytes())
+    fit(package, tinted, folder=run)
+    assert [entry["epoch"] for entry in read_log(run)] == list(range(1, RECIPE.epochs + 1))
+
+
 def test_a_resumed_run_forgets_what_its_checkpoint_does_not_hold(tinted: Store, tmp_path: Path) -> None:
     package, run = make(tmp_path / "plain", PLAIN), tmp_path / "run"
     stop(package, tinted, RECIPE, STEPS + 1, run)
