@@ -1,6 +1,7 @@
 """What many tests share: rules with short limits, packages made of a few lines, an exam of small crops."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -63,13 +64,17 @@ def load(device):
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Under pytest-xdist: a core for each process. Two networks of two threads that spin would wait for each other."""
+    """Under pytest-xdist: a core for each process. Two networks of two threads that spin would wait for each other.
+
+    And what this process ignores, as a shell's background job and nohup do, its children shall not.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
     cores = sorted(os.sched_getaffinity(0))
-    number = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
-    if number and int(os.environ["PYTEST_XDIST_WORKER_COUNT"]) <= len(cores):
-        os.sched_setaffinity(
-            0, {cores[int(number) % len(cores)]}
-        )  # one that takes a crashed one's place has a new number
+    core = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    if core and int(os.environ["PYTEST_XDIST_WORKER_COUNT"]) <= len(cores):
+        os.sched_setaffinity(0, {cores[int(core) % len(cores)]})  # a number beyond: it took a crashed one's place
 
 
 def group_of(nodeid: str) -> str:

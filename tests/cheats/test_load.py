@@ -33,7 +33,7 @@ def load(device):
     time.sleep(2.5)
     return lambda crops: [int(crop[0, 0, 0]) % 6 for crop in crops]
 """
-IDLES_IN_LOAD = "import time\n" + PREDICT.replace("return", "time.sleep(1); return")
+IDLES_IN_LOAD = "import time\n" + PREDICT.replace("return", "time.sleep(0.5); return")
 
 
 def limited(court: Court, **limits: float) -> Court:
@@ -54,8 +54,8 @@ def test_control_without_loading_apart_the_baseline_is_blamed(court: Court, monk
 
 
 def test_a_package_that_idles_in_every_pass_is_held_by_the_runs_limit(court: Court) -> None:
-    outcome = limited(court, run_s=2.5).judge(IDLES_IN_LOAD, passes=4)
+    outcome = limited(court, run_s=1.5).judge(IDLES_IN_LOAD, passes=4)
     assert outcome.record.failure is not None
     assert outcome.record.failure.kind == "total_timeout"
-    assert "all passes within 2.5 s" in outcome.record.failure.message
+    assert "all passes within 1.5 s" in outcome.record.failure.message
     assert limited(court, run_s=60.0).judge(IDLES_IN_LOAD, passes=4).record.result is not None  # the control

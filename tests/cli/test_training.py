@@ -53,9 +53,11 @@ def test_train_then_evaluate_and_predict(small: Project, tmp_path: Path) -> None
 
     (photos / "c.jpg").write_bytes(b"broken")
     out.unlink()
-    assert "deep/c.jpg" in small.error("predict", "mbv3_cut", "--images", str(photos.parent), "--out", str(out), code=3)
+    assert "deep/c.jpg" in small.error(
+        "predict", "colour_histogram", "--images", str(photos.parent), "--out", str(out), code=3
+    )
     assert len(out.read_text().splitlines()) == 3  # the good ones are not lost
-    skipping = ("predict", "mbv3_cut", "--images", str(photos.parent), "--out", str(out), "--skip-bad")
+    skipping = ("predict", "colour_histogram", "--images", str(photos.parent), "--out", str(out), "--skip-bad")
     assert "left out 1 bad" in small.here(*skipping).stdout
     assert len(out.read_text().splitlines()) == 3
 
