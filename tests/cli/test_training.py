@@ -53,12 +53,10 @@ def test_train_then_evaluate_and_predict(small: Project, tmp_path: Path) -> None
 
     (photos / "c.jpg").write_bytes(b"broken")
     out.unlink()
-    assert "deep/c.jpg" in small.error(
-        "predict", "colour_histogram", "--images", str(photos.parent), "--out", str(out), code=3
-    )
+    quick = ("predict", "colour_histogram", "--images", str(photos.parent), "--out", str(out))
+    assert "deep/c.jpg" in small.error(*quick, code=3)
     assert len(out.read_text().splitlines()) == 3  # the good ones are not lost
-    skipping = ("predict", "colour_histogram", "--images", str(photos.parent), "--out", str(out), "--skip-bad")
-    assert "left out 1 bad" in small.here(*skipping).stdout
+    assert "left out 1 bad" in small.here(*quick, "--skip-bad").stdout
     assert len(out.read_text().splitlines()) == 3
 
 
