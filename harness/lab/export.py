@@ -277,11 +277,14 @@ def _compared(store: Store, before: Ints, after: Ints, difference: float) -> Che
 
 def _refuse_different(order: Order, checked: Checked) -> None:
     agrees = order.int8 or checked.agreement >= LEAST_AGREEMENT
-    if agrees and checked.largest_difference <= LARGEST_DIFFERENCE:
+    close = checked.largest_difference <= LARGEST_DIFFERENCE
+    if agrees and close:
         return
+    # Scores that are each within d change places only where they lie within 2 d of each other.
+    why = "; either the best two scores lie as close (is it trained?), or predict does more than the network"
     raise SubmissionError(
         f"{order.folder.name}: expected equal labels for {LEAST_AGREEMENT:.1%} of {checked.crops} validation crops and "
         f"scores within {LARGEST_DIFFERENCE:g}, got {checked.agreement:.2%} and {checked.largest_difference:.2g} with "
-        f"{order.to}; nothing is written",
+        f"{order.to}{why if close else ''}; nothing is written",
         kind="export",
     )
