@@ -21,6 +21,8 @@ _ADVICE = {
     errno.EEXIST: "a file has this name; move it away",
 }
 
+_LOCK_TRIES = 20  # each misses the lock only where another process gives it back in that moment
+
 
 def add(path: Path, body: bytes, mode: int) -> bool:
     """Adds a file under a new name, whole or not at all. False where it was there already with the same bytes."""
@@ -70,33 +72,49 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def claimed(folder: Path, doing: str) -> Iterator[None]:
-    """Holds a folder, made for it, while this process is `doing` something in it. Left empty, it is removed again.
+def claimed(lock: Path, said: str) -> Iterator[None]:
+    """Holds a lock file, made for it with its folder and removed again, the folder where it is empty then.
 
-    Raises MachineError (kind "busy") where another process holds it, kind "disk" where it cannot be made. The lock is
-    this process's alone: no child that outlives it has it.
+    The lock is this process's alone, no child that outlives it has it. Raises MachineError, kind "busy" with what is
+    `said` where another process holds it, kind "disk" where it cannot be made.
     """
-    path = folder / ".lock"
-    with contextlib.ExitStack() as stack:
-        with machine(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            stack.callback(os.close, descriptor)
-            try:
-                fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                held = path.exists() and os.path.samestat(path.stat(), os.fstat(descriptor))
-            except (BlockingIOError, PermissionError):  # as POSIX has it, either
-                held = False
-        if not held:  # the second: it is just being taken or given back
-            raise MachineError(f"{folder}: another process is {doing}; wait for it or stop it", kind="busy")
-        stack.callback(_leave, folder, path)
+    with machine(lock.parent):
+        descriptor = _locked(lock)
+    if descriptor is None:
+        raise MachineError(f"{said}; wait for it or stop it", kind="busy")
+    try:
         yield
+    finally:
+        with contextlib.suppress(OSError):
+            lock.unlink()
+            os.removedirs(lock.parent)  # and those above it, as long as they are empty
+        os.close(descriptor)
 
 
-def _leave(folder: Path, lock: Path) -> None:
-    with contextlib.suppress(OSError):
-        lock.unlink()
-        os.removedirs(folder)  # and those above it, as long as they are empty
+def _locked(lock: Path) -> int | None:
+    """A descriptor that holds the lock, None where another process does. Raises OSError."""
+    for tries in range(_LOCK_TRIES, 0, -1):
+        try:
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except (FileNotFoundError, FileExistsError):  # its last holder removes the folder just now
+            if tries == 1:
+                raise
+            continue
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(lock.stat(), os.fstat(descriptor)):
+                return descriptor
+        except (BlockingIOError, PermissionError):  # as POSIX has it, either
+            os.close(descriptor)
+            return None
+        except FileNotFoundError:
+            pass
+        except OSError:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # of a file that its last holder has removed
+    return None
 
 
 @contextlib.contextmanager

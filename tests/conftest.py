@@ -1,10 +1,11 @@
 """What many tests share: rules with short limits, packages made of a few lines, an exam of small crops."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,11 +67,10 @@ def load(device):
 def pytest_configure(config: pytest.Config) -> None:
     """Under pytest-xdist: a core for each process. Two networks of two threads that spin would wait for each other.
 
-    And what this process ignores, as a shell's background job and nohup do, its children shall not.
+    And Ctrl-C, which a shell's background job ignores, is not ignored by its children.
     """
-    for number in (signal.SIGINT, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, lambda *_: None)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, lambda *_: None)
     cores = sorted(os.sched_getaffinity(0))
     core = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
     if core and int(os.environ["PYTEST_XDIST_WORKER_COUNT"]) <= len(cores):
@@ -177,6 +177,19 @@ def available(level: rules.Level, the_rules: rules.Rules) -> Sandbox:
 def names(folder: Path) -> list[str]:
     """What lies in a folder, sorted."""
     return sorted(path.name for path in folder.iterdir())
+
+
+@contextlib.contextmanager
+def claimed_elsewhere(lock: Path) -> Iterator[None]:
+    """Another process holds the lock meanwhile, and is killed then."""
+    code = "import sys; from pathlib import Path; from harness.atomic import claimed\n"
+    code += "with claimed(Path(sys.argv[1]), ''):\n    print('held', flush=True)\n    input()"
+    command = [sys.executable, "-c", code, str(lock)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        yield
+        other.kill()
 
 
 def in_subprocess(code: str, *arguments: object) -> "subprocess.CompletedProcess[str]":

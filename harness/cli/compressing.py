@@ -90,7 +90,7 @@ def compress(
     from harness.lab.memory import keep_pages
     from harness.lab.publishing import MARK, publish
     from harness.lab.steps import Order
-    from harness.lab.tabled import opened
+    from harness.lab.tabled import opened, settings_digest
     from harness.lab.train import train, whole_batches
 
     keep_pages()  # before torch has threads
@@ -101,6 +101,7 @@ def compress(
     asked = Order(
         package=its.manifest.name,
         digest="",
+        recipe_digest=settings_digest(recipe),
         data=store.manifest.name,
         data_digest=store.manifest.digest,
         baseline=against.name,
@@ -122,12 +123,14 @@ def compress(
         with contextlib.redirect_stdout(sys.stderr):
             show(train(step, store, fine), fine.epochs)
 
-    with claimed(run, f"compressing to {name}"):
+    with claimed(run / ".lock", f"{name}: another process compresses to it"):
+        refuse_taken(folder, package, fresh, MARK)  # by a compression that has ended since
         if fresh:
             lab.forget(run)
         with rehearsals(root, rules, against, path, isolation, passes, crops) as judge:
             bench = lab.Bench(store, recipe, judge, fit, name, run)
-            done = _shown(its, order, bench)
+            done = _shown(its, order, bench, _again(fresh, folder))
+        refuse_taken(folder, package, fresh, MARK)  # by somebody, meanwhile
         publish(run, folder, order, done, _command(submission, order, macs, time, name))
     print(f"{name}: {its.manifest.name} compressed by {by.value}, {len(done) - 1} steps")
     print(f"  folder      {folder}")
@@ -153,7 +156,14 @@ def _check(by: By, macs: str | None, time: str | None, steps: int | None) -> Non
         )
 
 
-def _shown(its: "Tabled", order: "Order", bench: "Bench") -> "list[Step]":
+def _again(fresh: bool, folder: Path) -> str:
+    """How a stopped compression goes on."""
+    if not fresh:
+        return "the same command goes on"
+    return f"the same command without --fresh goes on{f' once {folder} is moved away' if folder.exists() else ''}"
+
+
+def _shown(its: "Tabled", order: "Order", bench: "Bench", again: str) -> "list[Step]":
     """Runs the compression and prints a line a step; the steps."""
     from harness.lab.compress import compress as compressed
     from harness.lab.steps import Tried
@@ -168,7 +178,7 @@ def _shown(its: "Tabled", order: "Order", bench: "Bench") -> "list[Step]":
             done.append(event)
             print(step_line(event, done[0]), flush=True)
     except KeyboardInterrupt:
-        note("stopped; the same command goes on after the last whole step")
+        note(f"stopped; {again} after the last whole step")
         raise
     return done
 

@@ -93,7 +93,8 @@ def fit(root: Path, package: Path, store: "Store", recipe: "Recipe", way: Way) -
         note(f"{free:.1f} GB of memory are available; the bundled networks need 5 to 9: close other programs")
     keep_pages()  # before torch has threads
     name, runs = store.manifest.name, root / "runs" / package.name / store.manifest.name
-    with claimed(runs, "training it") if way.ranks.writes else contextlib.nullcontext():
+    lock, said = package / "weights" / f".{name}.lock", f"{package.name} on {name}: another process trains it"
+    with claimed(lock, said) if way.ranks.writes else contextlib.nullcontext():
         folder = _fitted(package, store, recipe, way, runs)
     best, epoch = best_epoch(package, name)
     print(f"{package.name} on {name}: validation macro F1 {best:.4f}, the best, after epoch {epoch}")
@@ -122,7 +123,8 @@ def _fitted(package: Path, store: "Store", recipe: "Recipe", way: Way, runs: Pat
             )
             last = show(events, recipe.epochs)
     except KeyboardInterrupt:
-        note("stopped; the same command goes on after the last whole epoch")
+        how = "the same command without --fresh" if way.fresh else "the same command"
+        note(f"stopped; {how} goes on after the last whole epoch")
         raise
     if last < recipe.epochs:
         print(f"stopped early: no better validation macro F1 for {recipe.patience} epochs")

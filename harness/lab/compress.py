@@ -60,6 +60,9 @@ def compress(its: Tabled, order: Order, bench: Bench) -> Generator[Tried | Step,
     with machine(bench.folder):
         bench.folder.mkdir(parents=True, exist_ok=True)
     log = read_log(bench.folder, order)
+    if not log.steps:
+        forget(bench.folder)
+        write_log(bench.folder, log)  # before a step is there, else another order could take it for its own
     yield from log.steps
     while not log.steps or not met(order, log.steps):
         number = len(log.steps)
@@ -79,11 +82,12 @@ def compress(its: Tabled, order: Order, bench: Bench) -> Generator[Tried | Step,
 
 
 def forget(folder: Path) -> None:
-    """Removes a compression's log, then its steps: what is left of them is no compression."""
+    """Removes a compression's log, then its steps, which without a log are nobody's."""
     with machine(folder):
         (folder / LOG).unlink(missing_ok=True)
-        for old in folder.glob("[0-9]*"):
-            shutil.rmtree(old) if old.is_dir() else old.unlink()
+        for old in folder.iterdir():
+            if old.name.removesuffix(".json").isdigit():
+                shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
 
 
 def met(order: Order, steps: tuple[Step, ...]) -> bool:

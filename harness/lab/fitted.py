@@ -64,7 +64,9 @@ def _fitting(own: Mapping[str, Tensor], start: Mapping[str, Tensor], classes: in
     def is_head(number: int, name: str) -> bool:
         if own[name].shape[:1] != (classes,):
             return False
-        return start[name].shape[1:] == own[name].shape[1:] if name in start else number > last
+        if name not in start:
+            return number > last
+        return start[name].dim() == own[name].dim() and start[name].shape[1:] == own[name].shape[1:]
 
     head = {name for number, name in enumerate(own) if is_head(number, name)}
     wrong = [name for name in own if name not in fitting and name not in head] + [n for n in start if n not in own]

@@ -60,12 +60,15 @@ class Run:
         self._log: list[Entry] = []
 
     def begin(self, recipe: Recipe, versions: Versions, log: Sequence[Entry]) -> None:
-        """Makes the folder, or goes on in it after the epochs of `log`: lines beyond are taken out."""
+        """Makes the folder, or goes on in it after the epochs of `log`, a checkpoint's: lines beyond are taken out.
+
+        Where the lines are not those of the epochs any more, `log` takes their place.
+        """
         done = epochs_in(log)
         with machine(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            kept = [entry for entry in read_log(self.folder) if int(entry["epoch"]) <= done]
-            self._log = kept or list(log)
+            kept = read_log(self.folder)[: len(log)]
+            self._log = kept if [*map(_mark, kept)] == [*map(_mark, log)] else list(log)
             replace(self.folder / "log.jsonl", b"".join(map(_line, self._log)))
             replace(self.folder / "recipe.yaml", msgspec.yaml.encode(recipe))
             self._note_versions(versions, done)
@@ -107,13 +110,13 @@ def new_folder(runs: Path) -> Path:
 
 
 def read_log(folder: Path) -> list[Entry]:
-    """The whole lines of a run's log; none where there is no log, or somebody has damaged it."""
+    """The whole lines of a run's log; none where there is no log, or somebody has made it none."""
     path = folder / "log.jsonl"
     lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
     try:
         return [_LINES.decode(line) for line in lines if line.endswith(b"\n")]
-    except msgspec.MsgspecError:
-        return []  # the checkpoint has a log, too
+    except ValueError:  # of msgspec, or of bytes that are no text
+        return []
 
 
 def versions_here(store: Store, start_sha256: str, processes: int) -> Versions:
@@ -132,6 +135,11 @@ def versions_here(store: Store, start_sha256: str, processes: int) -> Versions:
         data_digest=store.manifest.digest,
         start_sha256=start_sha256,
     )
+
+
+def _mark(entry: Entry) -> tuple[object, object]:
+    """What an entry of the checkpoint's log and one of the run's, which has more, have in common."""
+    return entry.get("epoch"), entry.get("val_f1")
 
 
 def _line(entry: Entry) -> bytes:

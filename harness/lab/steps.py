@@ -19,6 +19,7 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     package: str  # its name
     digest: str  # of its table and weights
+    recipe_digest: str  # of the settings of its recipe
     data: str  # the data set's name
     data_digest: str
     baseline: str  # the package that times are measured against
@@ -98,5 +99,6 @@ def _difference(theirs: Order, ours: Order) -> str:
     """Which of their settings are not ours, like "epochs 2 (here 3)"."""
     yours, mine = msgspec.to_builtins(theirs), msgspec.to_builtins(ours)
     shown = {name: f"{name} {yours[name]} (here {mine[name]})" for name in mine if mine[name] != yours[name]}
-    digests = [f"another {of}" for name, of in (("digest", "network"), ("data_digest", "data")) if name in shown]
+    whose = {"digest": "network", "recipe_digest": "recipe", "data_digest": "data"}
+    digests = [f"another {of}" for name, of in whose.items() if name in shown]
     return ", ".join([text for name, text in shown.items() if not name.endswith("digest")] + digests)

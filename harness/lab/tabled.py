@@ -36,7 +36,7 @@ class Tabled(NamedTuple):
     net: nn.Module  # in evaluation mode
     size: int  # pixels a side of its input
     info: WeightsInfo
-    recipe: Path  # the package's
+    settings: bytes  # the package's recipe, as the result has it
 
 
 def opened(package: Path, store: Store, recipe: Recipe) -> Tabled:
@@ -72,7 +72,7 @@ def opened(package: Path, store: Store, recipe: Recipe) -> Tabled:
     net = network(rows, len(classes))
     load_weights(net, path)
     refuse_unfit(net.eval(), package.name, Input(recipe.size), len(classes))
-    return Tabled(manifest, rows, net, recipe.size, info, package / (manifest.recipe or _RECIPE))
+    return Tabled(manifest, rows, net, recipe.size, info, _settings(package / (manifest.recipe or _RECIPE), recipe))
 
 
 def _rows(package: Path, manifest: Manifest, classes: int) -> Rows:
@@ -116,17 +116,22 @@ def write_package(folder: Path, name: str, its: Tabled, data: str, comment: str)
     with machine(folder):
         (folder / MANIFEST).write_text("\n".join(lines), encoding="utf-8")
         (folder / TABLE).write_text(text(its.rows, comment), encoding="utf-8")
-        (folder / _RECIPE).write_bytes(_own_recipe(its.recipe))
+        (folder / _RECIPE).write_bytes(its.settings)
         tensors = {key: value.numpy() for key, value in as_stored(its.net.state_dict()).items()}
         write_weights(folder, data, tensors, msgspec.structs.replace(its.info, log=[]))
 
 
-def _own_recipe(path: Path) -> bytes:
+def settings_digest(recipe: Recipe) -> str:
+    """sha256 of all settings."""
+    return hashlib.sha256(msgspec.json.encode(recipe)).hexdigest()
+
+
+def _settings(path: Path, recipe: Recipe) -> bytes:
     """The file as it is, or without what only the package there has: weights to start from, parts to freeze by name."""
-    text = path.read_bytes()
-    recipe = parse_recipe(text, path.name)
     own = msgspec.structs.replace(recipe, start_from="", frozen=())
-    return text if own == recipe else msgspec.yaml.encode(own)
+    with machine(path, "read"):
+        text = path.read_bytes()
+    return text if own == recipe == parse_recipe(text, path.name) else msgspec.yaml.encode(own)
 
 
 def reread(folder: Path, its: Tabled, data: str) -> Tabled:

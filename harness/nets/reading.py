@@ -11,6 +11,7 @@ Kind = TypeVar("Kind")
 
 _NUMBERS = ("expected float, got str", "expected int | float, got str")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # as msgspec chooses
+_NULL = "tag:yaml.org,2002:null"  # nothing but comments and ---
 _EXPONENT = " (1e-3 is text in YAML: write 1.0e-3 or 0.001)"
 
 
@@ -23,7 +24,7 @@ def decoded(text: bytes, kind: type[Kind], wanted: str) -> Kind:
     """
     try:
         root = yaml.compose(text, _LOADER)
-        if root is None:
+        if root is None or root.tag == _NULL:
             text = b"{}"
         elif twice := _twice(root):
             raise ValueError(twice)

@@ -17,6 +17,7 @@ from harness.errors import UsageError
 from harness.lab.steps import Choice, Step
 from harness.stats import Interval
 from tests.cli.conftest import Project
+from tests.conftest import claimed_elsewhere
 
 TABLE = """
 blocks:
@@ -90,6 +91,9 @@ def test_a_compression_killed_in_a_step_goes_on_and_ends_as_a_package(small: Pro
     assert "ok" in small.here("check", "smaller", "--data", "practice").stdout
     assert "macro F1" in small.here("evaluate", "smaller", "--data", "practice", "--budget", "1s").stdout
     assert "it is there already; --fresh replaces it" in small.error(*arguments, code=2)
+    with claimed_elsewhere(small.root / "runs" / "compress" / "smaller" / ".lock"):
+        said = small.error(*arguments, "--fresh", code=1)
+    assert "smaller: another process compresses to it; wait for it or stop it" in said
     (small.root / "submissions" / "smaller").rename(small.root / "submissions" / "other")
     assert "got one of epochs 1 (here 2)" in small.error(*arguments, "--epochs", "2", code=2)
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.cli.conftest import Project
-from tests.conftest import ROOT
+from tests.conftest import claimed_elsewhere, names
 
 
 @pytest.fixture
@@ -73,27 +73,19 @@ def test_a_piped_training_writes_its_lines_to_the_pipe_though_its_bar_is_on_a_te
 
 
 def test_two_trainings_of_one_package_do_not_mix(small: Project) -> None:
-    holding = f"""
-from pathlib import Path
-from harness.atomic import claimed
-with claimed(Path({str(small.root)!r}) / "runs" / "mbv3_cut" / "practice", "training it"):
-    print("held", flush=True)
-    input()
-"""
-    command = [sys.executable, "-c", holding]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == "held\n"
+    with claimed_elsewhere(small.root / "submissions" / "mbv3_cut" / "weights" / ".practice.lock"):
         said = small.error("train", "mbv3_cut", "--data", "practice", code=1)
-        assert said.endswith("practice: another process is training it; wait for it or stop it")
-        other.kill()
+    assert said == "harness: mbv3_cut on practice: another process trains it; wait for it or stop it"
     assert "epoch 2/2" in small.here("train", "mbv3_cut", "--data", "practice").stdout
+    weights = small.root / "submissions" / "mbv3_cut" / "weights"
+    assert names(weights) == ["practice.json", "practice.safetensors"]
 
 
 def test_a_training_that_cannot_begin_leaves_no_folder(small: Project) -> None:
     (small.root / "submissions" / "mbv3_cut" / "mobilenetv3_cut.yaml").write_text("blocks: []\n")
     small.error("train", "mbv3_cut", "--data", "practice", code=4)
     assert not (small.root / "runs").exists()
+    assert not (small.root / "submissions" / "mbv3_cut" / "weights").exists()
 
 
 def test_a_set_without_training_crops_is_one_line(small: Project) -> None:

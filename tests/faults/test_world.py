@@ -32,7 +32,7 @@ SLOW = "import time\ndef load(device):\n    return lambda crops: time.sleep(0.02
 
 def evaluating(project: Project, name: str, *more: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "harness", "evaluate", name, "--budget", "1s", *more],
+        ["env", "--default-signal=HUP", sys.executable, "-m", "harness", "evaluate", name, "--budget", "1s", *more],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -18,9 +18,10 @@ from harness.lab.fitted import as_stored
 from harness.lab.publishing import publish
 from harness.lab.recipe import Recipe
 from harness.lab.removal import rows_without
-from harness.lab.steps import Choice, Order, Step, Tried
-from harness.lab.tabled import Tabled, opened, reread
+from harness.lab.steps import LOG, Choice, Order, Step, Tried
+from harness.lab.tabled import Tabled, opened, reread, settings_digest
 from harness.lab.train import train
+from harness.record import Result
 from harness.stats import Interval
 from tests.conftest import ROOT
 from tests.lab.test_removal import MIXED, rows_of, trained
@@ -97,6 +98,7 @@ def order(its: Tabled, **changes: Any) -> Order:
     plain = Order(
         package="mixed",
         digest="",
+        recipe_digest=settings_digest(RECIPE),
         data="tinted",
         data_digest=its.info.data_digest,
         baseline="base",
@@ -218,6 +220,25 @@ def test_a_step_that_was_cut_and_not_fine_tuned_is_not_chosen_again(package: Pat
     assert not [event for event in events if isinstance(event, Tried)]
     assert len(steps(events)) == 2
     assert len(steps(events)[1].choice.tried) == 4
+
+
+def test_another_orders_steps_are_not_taken_for_ones_own(package: Path, bench: Bench) -> None:
+    its = opened(package, bench.store, RECIPE)
+
+    def killed(_: Path) -> Result:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(compress(its, order(its, macs=counts(its.net, 32).macs - 1), bench._replace(judge=killed)))
+    assert (bench.folder / "0").is_dir()
+    other = order(its, macs=counts(its.net, 32).macs * 3 // 4, recipe_digest=settings_digest(Recipe()))
+    with pytest.raises(UsageError, match=r"got one of macs \d+ \(here \d+\), another recipe after 0 steps"):
+        list(compress(its, other, bench))
+    (bench.folder / LOG).unlink()
+    (bench.folder / "0" / "network.yaml").write_text("somebody's")
+    (bench.folder / "20261128T000000Z").mkdir()  # no step
+    assert steps(compress(its, other, bench))[0].macs == counts(its.net, 32).macs
+    assert (bench.folder / "20261128T000000Z").is_dir()
 
 
 @pytest.mark.parametrize("share", [0.0001, 1.0, 2.0])

@@ -55,6 +55,12 @@ def test_the_full_network_has_the_published_parameters_and_macs() -> None:
     assert shapes(rows, 224, "full")[-3:] == [(960, 7), (960, 1), (1280, 1)]
 
 
+def test_the_start_of_a_table_says_how_large_it_is() -> None:
+    text = (ROOT / "harness" / "starts" / "network.yaml").read_text()
+    net = network(rows_of(text), 6)
+    assert f"{parameters(net):,} parameters with six classes, {macs(net, 3, 128, 128):.1f} M MACs at 3x128x128" in text
+
+
 @pytest.mark.parametrize("width", [1.0, 0.5, 1.4])
 def test_mobilenet_v2_as_a_table_is_torchvisions(width: float) -> None:
     theirs = mobilenet_v2(num_classes=6, width_mult=width)

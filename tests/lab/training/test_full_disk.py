@@ -114,7 +114,7 @@ def test_a_run_folder_that_cannot_be_made_is_one_line(tinted: Store, home: Home)
     said = home.train(package, tinted, code=1).stderr.strip().splitlines()
     (complaint,) = (line for line in said if line.startswith("harness: "))
     assert complaint.endswith("cannot write: Not a directory; something on the way is a file; move it away")
-    assert f"{home.root}/runs/plain/tinted: " in complaint
+    assert f"{home.root}/runs/plain/tinted/" in complaint
 
 
 def test_a_tracker_that_cannot_write_is_one_line(

@@ -56,10 +56,16 @@ def test_a_run_is_whole_after_each_epoch(tinted: Store, tmp_path: Path) -> None:
             ElementTree.fromstring((run / "curves.svg").read_bytes())
 
 
-def test_a_run_whose_log_was_damaged_has_its_checkpoints(tinted: Store, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "first",
+    [b"garbage", b'{"a":"\xff"}', b"{}", b'{"epoch":"x"}', b'{"epoch":1}', b'{"epoch":1e400}', b"", b"[]", None],
+)
+def test_a_run_whose_log_was_damaged_has_its_checkpoints(first: bytes | None, tinted: Store, tmp_path: Path) -> None:
     package, run = make(tmp_path / "plain", PLAIN), tmp_path / "run"
-    stop(package, tinted, RECIPE, STEPS + 1, run)
-    (run / "log.jsonl").write_bytes(b"garbage\n" + (run / "log.jsonl").read_bytes())
+    stop(package, tinted, RECIPE, 2 * STEPS + 1, run)
+    before = (run / "log.jsonl").read_bytes()
+    damaged = before.partition(b"\n")[2] if first is None else first + b"\n" + before  # None: a line is missing
+    (run / "log.jsonl").write_bytes(damaged)
     fit(package, tinted, folder=run)
     assert [entry["epoch"] for entry in read_log(run)] == list(range(1, RECIPE.epochs + 1))
 
