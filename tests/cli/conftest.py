@@ -78,13 +78,28 @@ class Project:
 
     def here(self, *arguments: str, code: int = 0) -> Done:
         """The same in this process, which has loaded torch already."""
+        done = self.tried(*arguments)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    def undisturbed(self, *arguments: str, code: int = 0) -> Done:
+        """The same, again where others took the machine meanwhile: a flag makes every gate unsure."""
+        for _ in range(2):
+            if "  flag  " not in (done := self.tried(*arguments)).stdout:
+                break
+        else:
+            done = self.tried(*arguments)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    def tried(self, *arguments: str) -> Done:
+        """However it ends."""
         out, err = StringIO(), StringIO()
         with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
             for name, value in self.environment().items():
                 patch.setenv(name, value)
             patch.chdir(self.root)
             got = run(list(arguments))
-        assert got == code, out.getvalue() + err.getvalue()
         return Done(arguments, got, out.getvalue(), err.getvalue())
 
     def error(self, *arguments: str, code: int) -> str:

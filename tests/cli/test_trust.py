@@ -83,17 +83,17 @@ def test_a_duel_finds_the_slower_one_whichever_is_first(judged: Project) -> None
 
 
 def test_a_gate_fails_what_is_slower_and_passes_what_is_not(judged: Project) -> None:
-    done = judged.here("duel", "slow", "sharp", "--gate", "time:30%", "--gate", "f1:0.005", code=6)
+    done = judged.undisturbed("duel", "slow", "sharp", "--gate", "time:30%", "--gate", "f1:0.005", code=6)
     assert re.search(r"gate +time:30% FAIL: ", done.stdout)
     assert re.search(r"gate +f1:0.005 PASS: ", done.stdout)
-    done = judged.here("duel", "sharp", "slow", "--gate", "time:30%")
+    done = judged.undisturbed("duel", "sharp", "slow", "--gate", "time:30%")
     assert "time:30% PASS" in done.stdout
 
 
 def test_a_gate_that_cannot_tell_says_so(judged: Project) -> None:
     judged.package("odd", spinning(600).replace("int(crop[0, 0, 0]) % 6", "int(crop.sum()) % 6"))
     judged.package("even", spinning(600).replace("int(crop[0, 0, 0]) % 6", "int(crop[:9].sum()) % 6"))
-    done = judged.here("duel", "odd", "even", "--gate", "f1:0.001", "--see", "30%", code=7)
+    done = judged.undisturbed("duel", "odd", "even", "--gate", "f1:0.001", "--see", "30%", code=7)
     assert "f1:0.001 UNSURE" in done.stdout
 
 
