@@ -84,11 +84,10 @@ class Project:
 
     def undisturbed(self, *arguments: str, code: int = 0) -> Done:
         """The same, again where others took the machine meanwhile: a flag makes every gate unsure."""
-        for _ in range(2):
-            if "  flag  " not in (done := self.tried(*arguments)).stdout:
-                break
-        else:
+        for _ in range(3):
             done = self.tried(*arguments)
+            if "  flag  " not in done.stdout:
+                break
         assert done.returncode == code, done.stdout + done.stderr
         return done
 

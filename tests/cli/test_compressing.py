@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -98,7 +100,7 @@ def test_a_compression_killed_in_a_step_goes_on_and_ends_as_a_package(small: Pro
     assert "got one of epochs 1 (here 2)" in small.error(*arguments, "--epochs", "2", code=2)
 
 
-def test_what_is_wrong_is_one_line_before_anything_runs(small: Project) -> None:
+def test_what_is_wrong_is_one_line_before_anything_runs(small: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     def error(*more: str, code: int = 2) -> str:
         return small.error(*ARGUMENTS, *more, code=code)
 
@@ -110,6 +112,18 @@ def test_what_is_wrong_is_one_line_before_anything_runs(small: Project) -> None:
     assert "multiply-adds (" in error("--by", "blocks", "--macs", "10G")
     assert "multiply-adds (" in error("--by", "channels", "--macs", "10")
     assert "expected a new name" in error("--by", "blocks", "--macs", "50%", "--name", "template")
+    theirs = small.root / "submissions" / "smaller" / "notes.txt"
+
+    def somebody_makes_it(*_: object) -> Iterator[Step]:
+        theirs.parent.mkdir()
+        theirs.write_text("their own work")
+        yield from ()
+
+    with monkeypatch.context() as patch:
+        patch.setattr("harness.lab.compress.compress", somebody_makes_it)
+        assert "it is there already" in error("--by", "blocks", "--macs", "50%")
+    assert theirs.read_text() == "their own work"
+    shutil.rmtree(theirs.parent)
     weights = small.root / "submissions" / "small" / "weights"
     (weights / "practice.safetensors").unlink()
     assert "train them: harness train small" in error("--by", "blocks", "--macs", "50%", code=4)
