@@ -56,6 +56,7 @@ class Isolation(Part, frozen=True):
     seccomp: bool
     no_new_privs: bool
     namespaces: tuple[str, ...]  # those that are not the judge's
+    drawn_layout: bool = False  # the judge's draw of addresses holds, not the kernel's for each process
 
     def summary(self) -> str:
         """Like "bwrap+seccomp+uid"."""

@@ -126,15 +126,16 @@ class Bench:
             shutil.copy(ROOT / "submissions" / "mbv3_cut" / "mobilenetv3_cut.yaml", path)
         return path
 
-    def run(self, submission: str, baseline: str, plan: Plan | None = None) -> Result:
-        """One evaluation of fresh packages; of `passes` passes, unless the plan says otherwise."""
+    def run(self, submission: str, baseline: str, plan: Plan | None = None, *, duel: bool = False) -> Result:
+        """One evaluation (or duel) of fresh packages; of `passes` passes, unless the plan says otherwise."""
         with contextlib.ExitStack() as stack:
             sides = [
                 Entry(*stack.enter_context(staging.staged(self.package(code), TARGET, RULES.limits)))
                 for code in (submission, baseline)
             ]
             null = stack.enter_context(staging.staged(ROOT / "baselines" / "null", TARGET, RULES.limits))[1]
-            job = Job(*sides, null, self.exam, RULES, self.sandbox, plan=plan or Exactly(self.passes))
+            plan = plan or Exactly(self.passes)
+            job = Job(*sides, null, self.exam, RULES, self.sandbox, plan=plan, rival=duel)
             outcome = evaluate(job, unseen)
         if outcome.error is not None:
             raise outcome.error
@@ -169,10 +170,10 @@ def line(name: str, result: Result, **more: object) -> dict[str, object]:
 
 
 def aa(bench: Bench, options: argparse.Namespace) -> str:
-    """The same package on both sides."""
+    """The same code on both sides, as `harness duel` takes it."""
     code = EAGER if options.eager else spinning(str(options.spin))
     name = "aa-eager" if options.eager else "aa"
-    runs = [line(name, bench.run(code, code)) for _ in range(options.count)]
+    runs = [line(name, bench.run(code, code, duel=True)) for _ in range(options.count)]
     z = [float(run["z"]) for run in runs if run["z"] is not None]  # type: ignore[arg-type]
     return (
         f"A/A, {len(runs)} runs of {bench.passes} passes: median ratio {statistics.median(_all(runs, 'ratio')):.4f}, "

@@ -1,5 +1,6 @@
 """harness doctor: what this machine can tell apart today, and which isolation it has."""
 
+import dataclasses
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -61,7 +62,8 @@ def timing(
     plan = Budget(seconds(budget))
     with opened(root, rules, wanted) as job, with_submission(job, wanted) as both:
         before = habits_here(root, both)
-        outcome, path = judged_here(root, both, plan, before._replace(history=None), CHECKUPS)
+        checkup = dataclasses.replace(both, alike=False)  # what it says is to hold for unlike packages too
+        outcome, path = judged_here(root, checkup, plan, before._replace(history=None), CHECKUPS)
         after = habits_here(root, both)
     print(checkup_text(outcome.record, after))
     print(f"  record      {path.relative_to(root)}")

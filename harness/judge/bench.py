@@ -22,6 +22,7 @@ from harness.metrics import Ints
 from harness.raw import RawLeg, RawPass, RawSample
 from harness.record import Isolation
 from harness.rules import Rules
+from harness.sandbox.layout import Layout
 
 _T = TypeVar("_T")
 _WINDOW_NS = 1_000_000_000  # between two samples: the kernel counts in steps of 10 ms
@@ -60,6 +61,7 @@ class Bench:
     shown: bool = False  # whether the submission has seen a test crop
     batches: tuple[int, int] = (1, 1)  # crops a request, of the submission and of the baseline
     apart: bool = False  # the sides load one after the other, each with the other one frozen
+    alike: bool = True  # memory lies alike on both sides of a pass; else each has its own draw
     _warmups: int = field(default=0, init=False)
     _spent_ns: int = field(default=0, init=False)  # by the submission, in all passes that are done
     _firsts: Iterator[int] = field(init=False)
@@ -101,7 +103,7 @@ class Bench:
     def _alone(self, crops: Ints, text: str) -> RawLeg:
         order = self.rng.permutation(crops)
         self.watch(text, 0.0)
-        with fresh(self.baseline) as staged, Session(staged, self.setting) as baseline:
+        with fresh(self.baseline) as staged, Session(staged, self._drawn()) as baseline:
             baseline.load()
             self._settle(baseline, self.rules.protocol.warmup_crops, self.batches[1])
             _, times = self._block(baseline, [self.own(crop) for crop in order], self.batches[1])
@@ -159,13 +161,18 @@ class Bench:
         Who starts, loads and warms up first gets other pages of memory, from pass to pass the same ones: with a fixed
         order that is a bias (A/A of an eager network: -4 %) and no scatter that more passes would average out.
         """
+        setting = self._drawn()
         with contextlib.ExitStack() as stack:
             sides: dict[int, Session] = {}
             stack.callback(lambda: self._said.append(sides[0].log() if 0 in sides else ""))  # once it has ended
             for which in order:
                 copy = stack.enter_context(fresh((self.submission, self.baseline)[which]))
-                sides[which] = stack.enter_context(Session(copy, self.setting))
+                sides[which] = stack.enter_context(Session(copy, setting if self.alike else self._drawn()))
             yield sides[0], sides[1]
+
+    def _drawn(self) -> Setting:
+        """With a new draw of where memory lies."""
+        return self.setting._replace(layout=Layout.draw(self.rng))
 
     def _load(self, sides: tuple[Session, Session], order: tuple[int, int]) -> None:
         self.isolation = sides[0].confined()

@@ -67,6 +67,7 @@ class Job:
     history: History | None = None
     rival: bool = False  # a duel: the baseline is a stranger's package too, and what it does wrong is its own fault
     audit: bool = False  # try beside the run whether the package is what it seems
+    alike: bool = True  # memory lies alike on both sides of a pass; a checkup draws it for each, as for unlike packages
     official: bool = False  # its author learns nothing that the test crops said; the result is of the public half
 
     def half(self) -> Half:
@@ -140,8 +141,14 @@ def _bench(job: Job, seed: int, watch: Watch) -> Bench:
         rng=np.random.default_rng(seed),
         watch=watch,
         batches=batches,
-        apart=job.rival,
+        apart=job.rival or _same(job),
+        alike=job.alike,
     )
+
+
+def _same(job: Job) -> bool:
+    """Whether one package is on both sides: then memory that is got in turns is all in which they differ."""
+    return "" != job.submission.package.digest == job.baseline.package.digest
 
 
 def _opening(job: Job, seed: int) -> Record:

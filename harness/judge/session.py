@@ -20,6 +20,7 @@ from harness.judge.isolation import Sandbox, require
 from harness.judge.isolation.launch import Launch
 from harness.record import Isolation
 from harness.rules import Limits
+from harness.sandbox.layout import Layout
 from harness.wire import MOST_CROPS, Kind, Message, Reason
 
 _TREE = 4  # times a process's limit of open files that all of a worker's processes may have
@@ -58,6 +59,7 @@ class Setting(NamedTuple):
     threads: int
     capacity: int  # bytes of an input buffer
     clock: Clock = RealClock()
+    layout: Layout | None = None  # where a worker's memory lies; None: as the kernel draws it
 
 
 class Answer(NamedTuple):
@@ -84,12 +86,14 @@ class Session:
         self._channel = Channel(setting.capacity, self._clock, self._look)
         launch = Launch(
             script="worker/__main__.py",
-            arguments=("{confinement}", setting.device, "{package}", *map(str, self._channel.descriptors)),
+            # Numbers of one length: the arguments lie above the stack.
+            arguments=("{confinement}", setting.device, "{package}", *(f"{n:04}" for n in self._channel.descriptors)),
             package=staged.folder,
             descriptors=self._channel.descriptors,
             limits=setting.limits,
             threads=setting.threads,
             device=setting.device,
+            layout=setting.layout,
         )
         try:
             self._started = setting.sandbox.start(launch)

@@ -52,6 +52,11 @@ def advice(record: Record) -> Iterator[str]:
         yield "cores sleep between crops: sudo chgrp $USER /dev/cpu_dma_latency && sudo chmod g+w /dev/cpu_dma_latency"
     if not machine.realtime_judge:
         yield "the judge waits for its turn: run as root, or give yourself a real-time priority (ulimit -r 1)"
+    if record.isolation is not None and not record.isolation.drawn_layout:
+        yield (
+            "the kernel draws each worker's addresses, so that equal packages differ by luck: a container forbids "
+            "personality(2); start it with --security-opt seccomp=unconfined"
+        )
     if machine.cores < _LEAST_CORES:
         yield "a single core: the judge and the sides share it; use two or more"
 

@@ -58,18 +58,24 @@ def confine(confinement: Confinement) -> None:
             resource.setrlimit(limit, (allowed, allowed))
     libc = ctypes.CDLL(None, use_errno=True)
     if confinement.uid is not None:
-        os.setgroups([])
-        os.setresgid(confinement.uid, confinement.uid, confinement.uid)
-        os.setresuid(confinement.uid, confinement.uid, confinement.uid)
+        become(confinement.uid)
     elif os.getuid() == 0:
         _drop_capabilities(libc)
-    # setuid clears the death signal and makes /proc/self belong to root: both are set again after it.
-    libc.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
-    libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
+    libc.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)  # a change of uid clears it
     if confinement.read:
         landlock.restrict(confinement.read, confinement.write, confinement.devices)
     if confinement.seccomp:
         seccomp.install()
+
+
+def become(uid: int) -> None:
+    """Another user, without groups; nothing where it is that one already. Raises OSError."""
+    if os.getuid() != uid:
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+        # That made /proc/self belong to root.
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
 
 
 def _drop_capabilities(libc: ctypes.CDLL) -> None:

@@ -1,6 +1,6 @@
 """The worker process: confines itself, loads one package, answers requests until the judge hangs up.
 
-    python -I -B .../harness/worker/__main__.py CONFINEMENT DEVICE PACKAGE SOCKET_FD INPUT_FD OUTPUT_FD
+    python -s -P -B .../harness/worker/__main__.py CONFINEMENT DEVICE PACKAGE SOCKET_FD INPUT_FD OUTPUT_FD
 
 Everything of ours is imported before the package, so that nothing in it can take the place of a module of
 ours. The judge trusts nothing that comes from here all the same.
@@ -18,10 +18,17 @@ from time import perf_counter_ns
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from harness.sandbox.confine import Confinement, become, confine
+from harness.sandbox.layout import settle
+
+if __name__ == "__main__":
+    if (_UID := Confinement.load(sys.argv[1]).uid) is not None:
+        become(_UID)
+    _LEFT_OUT = settle()
+
 import numpy as np
 
 from harness.formats import MODEL_FILE
-from harness.sandbox.confine import Confinement, confine
 from harness.wire import (
     MESSAGE_BYTES,
     MOST_CROPS,

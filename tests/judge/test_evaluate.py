@@ -1,6 +1,7 @@
 """The main road with real workers: known costs in, known ratios out; failures become records."""
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -21,12 +22,13 @@ def quiet(what: str, share: float) -> None:
     """A progress bar that nobody sees."""
 
 
-def judge(
+@contextlib.contextmanager
+def job_of(
     submission: Path, baseline: Path, exam: Exam, sandbox: Sandbox, rules: Rules, target: Target, budget_s: float = 1.0
-) -> Outcome:
+) -> Iterator[Job]:
     with contextlib.ExitStack() as stack:
         enter = stack.enter_context
-        job = Job(
+        yield Job(
             submission=Entry(*enter(staged(submission, target, rules.limits))),
             baseline=Entry(*enter(staged(baseline, target, rules.limits))),
             null=enter(staged(ROOT / "baselines" / "null", target, rules.limits))[1],
@@ -35,6 +37,12 @@ def judge(
             sandbox=sandbox,
             plan=Budget(budget_s),
         )
+
+
+def judge(
+    submission: Path, baseline: Path, exam: Exam, sandbox: Sandbox, rules: Rules, target: Target, budget_s: float = 1.0
+) -> Outcome:
+    with job_of(submission, baseline, exam, sandbox, rules, target, budget_s) as job:
         return evaluate(job, quiet)
 
 

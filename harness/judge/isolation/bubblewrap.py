@@ -162,10 +162,10 @@ def _command(launch: Launch, uid: int | None) -> list[str]:
         descriptors=limits.descriptors,
     )
     command = []
-    for name, value in environment(launch.threads, _SCRATCH).items():
+    for name, value in environment(launch.threads, _SCRATCH, launch.layout).items():
         command += ["--setenv", name, value]
     arguments = filled(launch.arguments, {"confinement": confinement.dump(), "package": _PACKAGE})
-    return [*command, interpreter(), "-I", "-B", f"{_HARNESS}/harness/{launch.script}", *arguments]
+    return [*command, interpreter(), "-s", "-P", "-B", f"{_HARNESS}/harness/{launch.script}", *arguments]
 
 
 def _parents(path: str, made: set[str]) -> list[str]:

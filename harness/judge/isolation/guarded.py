@@ -59,7 +59,8 @@ class Guarded:
         }
         worker = [
             interpreter(),
-            "-I",
+            "-s",
+            "-P",
             "-B",
             str(PACKAGE_ROOT / launch.script),
             *filled(launch.arguments, values),
@@ -81,7 +82,7 @@ class Guarded:
                 stdin=subprocess.DEVNULL,
                 stdout=output.write_fd,
                 stderr=output.write_fd,
-                env=environment(launch.threads, str(scratch)),
+                env=environment(launch.threads, str(scratch), launch.layout),
                 cwd=scratch,
                 start_new_session=True,
             )

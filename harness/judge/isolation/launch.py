@@ -11,6 +11,7 @@ from pathlib import Path
 
 import harness
 from harness.rules import Limits
+from harness.sandbox.layout import Layout
 
 PACKAGE_ROOT = Path(harness.__file__).resolve().parent
 _SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/etc/ld.so.cache", "/etc/alternatives")
@@ -42,6 +43,7 @@ class Launch:
     limits: Limits
     threads: int
     device: str
+    layout: Layout | None = None  # where its memory lies; None: as the kernel draws it
 
 
 def interpreter() -> str:
@@ -72,7 +74,7 @@ def system_paths() -> list[str]:
     return [path for path in _SYSTEM if os.path.lexists(path)]
 
 
-def environment(threads: int, scratch: str) -> dict[str, str]:
+def environment(threads: int, scratch: str, layout: Layout | None = None) -> dict[str, str]:
     """A worker's whole environment. Both sides get the same number of threads; caches go to the scratch."""
     count = str(threads)
     values = {
@@ -96,7 +98,7 @@ def environment(threads: int, scratch: str) -> dict[str, str]:
     # decides how its maps collide in the caches. Measured: A/A of an eager network, pass to pass 1 % instead of 4 %.
     values["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"
     values |= {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    return values
+    return values | ({} if layout is None else layout.variables())
 
 
 def process_limit(limit: int, uid: int | None) -> int:

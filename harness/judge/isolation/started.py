@@ -13,6 +13,7 @@ from harness.judge.isolation.launch import Output
 from harness.record import Isolation
 from harness.rules import Level
 from harness.sandbox import processes
+from harness.sandbox.layout import ADDR_NO_RANDOMIZE
 from harness.scratch import remove
 
 _NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
@@ -80,6 +81,7 @@ class Started:
             seccomp=status.get("Seccomp") == "2",
             no_new_privs=status.get("NoNewPrivs") == "1",
             namespaces=_own_namespaces(pid, status),
+            drawn_layout=_drawn_layout(pid),
         )
 
     def usage(self, most_memory: int, most_files: int, most_descriptors: int, *, trusted: bool) -> Usage:
@@ -165,6 +167,14 @@ def wait_child(top: int, seconds: float) -> None:
     end = time.monotonic() + seconds
     while not processes.children(top) and time.monotonic() < end:
         time.sleep(0.002)
+
+
+def _drawn_layout(pid: int) -> bool:
+    """Whether the kernel left its own draw of addresses out; not where that may not be read."""
+    try:
+        return bool(int(Path(f"/proc/{pid}/personality").read_text(), 16) & ADDR_NO_RANDOMIZE)
+    except OSError:
+        return False
 
 
 def _own_namespaces(pid: int, status: dict[str, str]) -> tuple[str, ...]:
