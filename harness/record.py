@@ -56,7 +56,8 @@ class Isolation(Part, frozen=True):
     seccomp: bool
     no_new_privs: bool
     namespaces: tuple[str, ...]  # those that are not the judge's
-    drawn_layout: bool = False  # the judge's draw of addresses holds, not the kernel's for each process
+    # the judge's draw of addresses holds, not the kernel's for each process; unset in records of before there was one
+    drawn_layout: bool | msgspec.UnsetType = msgspec.UNSET
 
     def summary(self) -> str:
         """Like "bwrap+seccomp+uid"."""
