@@ -81,8 +81,8 @@ class Bench:
     def interleaved(self, crops: Ints, text: str) -> RawPass:
         """One pass over the crops.
 
-        Both sides load at once, until the baseline fails beside the submission: then, and from there on, each loads
-        with the other one frozen, so that a package that takes the machine while it loads harms itself alone.
+        Both sides load at once (not `apart`), until the baseline fails beside the submission: then, and from there on,
+        each loads with the other one frozen, so that one that takes the machine while it loads harms itself alone.
         """
         try:
             return self.retried(lambda: self._interleaved(crops, text))

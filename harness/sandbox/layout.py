@@ -2,8 +2,8 @@
 
 By its addresses the code and the data of a process collide in the processor's tables, differently in each process and
 alike for as long as it lives: that is the luck of a process. With one draw for both sides of a pass, most of it is in
-both times and leaves their ratio; with a new draw for each pass, what is left of it averages out. Left out of one side
-alone it would be a bias that more passes do not show (Mytkowicz et al., "Producing Wrong Data Without Doing Anything
+both times and leaves their ratio; with a new draw for each pass, what is left of it averages out. One layout for all
+passes would be a bias that more passes do not show (Mytkowicz et al., "Producing Wrong Data Without Doing Anything
 Obviously Wrong!", ASPLOS 2009).
 """
 
@@ -11,7 +11,7 @@ import ctypes
 import mmap
 import os
 import sys
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Protocol, Self, SupportsInt
 
 ADDR_NO_RANDOMIZE = 0x0040000  # of <linux/personality.h>
 _ASK = 0xFFFFFFFF
@@ -22,7 +22,7 @@ _PAGES, _HEAP, _STEPS, _STEP = 1 << 14, 96 << 10, 256, 16  # malloc maps what is
 class Generator(Protocol):
     """What draws: numpy's Generator."""
 
-    def integers(self, low: int, high: int) -> object:
+    def integers(self, low: int, high: int) -> SupportsInt:
         """A number from `low` to `high` - 1."""
 
 
@@ -43,7 +43,7 @@ class Layout(NamedTuple):
         >>> Layout.draw(rng) == Layout.draw(rng)
         False
         """
-        return cls(*(int(str(rng.integers(1, high))) for high in (1 << 32, _PAGES, _HEAP, _STEPS)))
+        return cls(*(int(rng.integers(1, high)) for high in (1 << 32, _PAGES, _HEAP, _STEPS)))
 
     def variables(self) -> dict[str, str]:
         """The environment that tells it to a worker; the last part moves the stack by its length.
@@ -55,7 +55,7 @@ class Layout(NamedTuple):
         return {"PYTHONHASHSEED": str(self.hash_seed), _LAYOUT: f"{self.pages:05} {self.heap:06} {above}"}
 
 
-def settle() -> tuple[object, ...]:
+def relocate() -> tuple[object, ...]:
     """Takes this process to the layout of its environment; to be held. Called before anything large is imported.
 
     The kernel draws addresses when a program starts: this one starts itself once more without that. Where the kernel

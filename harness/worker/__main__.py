@@ -19,12 +19,12 @@ from time import perf_counter_ns
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from harness.sandbox.confine import Confinement, become, confine
-from harness.sandbox.layout import settle
+from harness.sandbox.layout import relocate
 
 if __name__ == "__main__":
     if (_UID := Confinement.load(sys.argv[1]).uid) is not None:
         become(_UID)
-    _LEFT_OUT = settle()
+    _LEFT_OUT = relocate()
 
 import numpy as np
 

@@ -68,7 +68,9 @@ def test_one_layout_is_one_place_in_memory_at_every_level(
 
 def test_where_the_kernel_does_not_allow_it_a_worker_goes_on() -> None:
     layout = Layout(1, 5, 1000, 2)
-    code = "import sys; sys.orig_argv = ['/nowhere']; from harness.sandbox.layout import settle; print(len(settle()))"
+    code = (
+        "import sys; sys.orig_argv = ['/nowhere']; from harness.sandbox.layout import relocate; print(len(relocate()))"
+    )
     tried = os.environ | layout.variables() | {"HARNESS_LAYOUT_TRIED": "1"}
     ended = subprocess.run([sys.executable, "-c", code], env=tried, capture_output=True, text=True, check=True)
     assert ended.stdout == "2\n"
